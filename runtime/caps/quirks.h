@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A quirk denies a kernel where it is known to go wrong: by pattern over the spec's name, device, driver version and
+// parameter ranges, with a reason and a reference. Quirks are data (runtime/caps/quirks.json, and files given at run time).
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sinter {
+
+/// A parameter's inclusive range, by the family's parameter name.
+struct QuirkRange {
+  std::string param;
+  std::int64_t min = INT64_MIN, max = INT64_MAX;
+};
+
+struct Quirk {
+  std::string id;            ///< Short name for messages.
+  std::string spec_pattern;  ///< Shell-style pattern (* and ?) over the spec's name.
+  std::string device_pattern = "*";  ///< Over the capability row's name.
+  std::string driver_min, driver_max;  ///< Inclusive, dotted numbers; empty: open.
+  std::vector<QuirkRange> ranges;
+  std::string reason;
+  std::string reference;
+};
+
+/// Errors: kInvalidRequest with the position and the field.
+Result<std::vector<Quirk>> parse_quirks(std::string_view json, std::string_view file_name);
+std::string_view builtin_quirks_json();
+
+/// * matches any run of characters, ? one.
+bool glob_match(std::string_view pattern, std::string_view text);
+/// Compares dotted numbers: -1, 0, 1. Missing parts are 0.
+int compare_versions(std::string_view a, std::string_view b);
+
+}  // namespace sinter
