@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/families/tensors.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace sinter {
+
+const TensorInfo* find_tensor(std::span<const TensorInfo> tensors, std::string_view name) {
+  const auto it = std::ranges::find(tensors, name, &TensorInfo::name);
+  return it == tensors.end() ? nullptr : &*it;
+}
+
+const TensorView* find_tensor(std::span<const TensorView> tensors, std::string_view name) {
+  const auto it = std::ranges::find_if(tensors, [&](const TensorView& view) { return view.info.name == name; });
+  return it == tensors.end() ? nullptr : &*it;
+}
+
+Result<const TensorInfo*> expect_tensor(std::span<const TensorInfo> tensors, std::string_view name, std::size_t rank,
+                                        std::initializer_list<std::string_view> dtypes) {
+  const TensorInfo* tensor = find_tensor(tensors, name);
+  if (tensor == nullptr) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor '{}' is missing", name));
+  }
+  if (tensor->shape.size() != rank) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor '{}' has shape [{}]; it must have {} dimensions", name,
+                                                              fmt::join(tensor->shape, ", "), rank));
+  }
+  if (std::ranges::find(dtypes, tensor->dtype) == dtypes.end()) {
+    return make_error(ErrorCode::kInvalidRequest,
+                      fmt::format("tensor '{}' is {}; it must be {}", name, tensor->dtype, fmt::join(dtypes, " or ")));
+  }
+  return tensor;
+}
+
+Result<void> expect_shape(const TensorInfo& tensor, std::initializer_list<std::int64_t> shape) {
+  if (!std::ranges::equal(tensor.shape, shape)) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor '{}' has shape [{}]; it must be [{}]", tensor.name,
+                                                              fmt::join(tensor.shape, ", "), fmt::join(shape, ", ")));
+  }
+  return {};
+}
+
+double element(const TensorView& tensor, std::int64_t index) {
+  if (tensor.info.dtype == "BF16") {
+    std::uint16_t bits;
+    std::memcpy(&bits, tensor.data + 2 * index, sizeof bits);
+    return bf16_to_double(bits);
+  }
+  if (tensor.info.dtype == "F8_E4M3") {
+    return e4m3_to_double(static_cast<std::uint8_t>(tensor.data[index]));
+  }
+  float value;
+  std::memcpy(&value, tensor.data + 4 * index, sizeof value);
+  return value;
+}
+
+void ErrorMeter::add(double out, double reference) {
+  const double difference = out - reference;
+  saw_nan_ = saw_nan_ || std::isnan(difference);
+  difference_squared_ += difference * difference;
+  reference_squared_ += reference * reference;
+  report_.max_abs_error = std::max(report_.max_abs_error, std::abs(difference));
+  report_.sampled += 1;
+}
+
+ReferenceReport ErrorMeter::report() const {
+  ReferenceReport report = report_;
+  const double scale = reference_squared_ > 0 ? std::sqrt(reference_squared_) : 1.0;
+  report.relative_error = saw_nan_ ? std::nan("") : std::sqrt(difference_squared_) / scale;
+  report.ok = !saw_nan_ && report.relative_error <= report.allowed_relative_error;
+  return report;
+}
+
+}  // namespace sinter
