@@ -19,6 +19,11 @@ struct KeyField {
   friend bool operator==(const KeyField&, const KeyField&) = default;
 };
 
+/// The fields that the cache itself reads: they become columns to list and search by. Any of them may be absent.
+inline constexpr std::string_view kSpecKeyField = "spec";
+inline constexpr std::string_view kFamilyKeyField = "family";
+inline constexpr std::string_view kArchKeyField = "arch";
+
 struct CacheKey {
   Digest digest;
   std::vector<KeyField> fields;  ///< In their fixed order; the order is part of the digest.
@@ -30,7 +35,8 @@ struct CacheKey {
 /// SHA-256 over the labelled, length-prefixed fields.
 CacheKey make_cache_key(std::vector<KeyField> fields);
 
-/// Canonical JSON array of [name, value] pairs, as stored beside the digest.
+/// Canonical JSON array of [name, value] pairs, as stored beside the digest. Bytes that are not UTF-8 become U+FFFD
+/// here; the digest is over the bytes as given.
 std::string key_fields_to_json(const std::vector<KeyField>& fields);
 /// Errors: kCacheError for anything that the function above would not have written.
 Result<std::vector<KeyField>> key_fields_from_json(std::string_view json);

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// CacheAdmin: the cache as tools see it. It only reads, works while other processes use the database, and shows damaged
+// entries instead of hiding them.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cache/cache_key.h"
+#include "codegen/code_object.h"
+
+namespace sinter {
+
+/// One entry without its code.
+struct EntryInfo {
+  std::string key;  ///< Hex digest.
+  std::string spec;
+  std::string family;
+  std::string arch;
+  std::string format;  ///< code_format_name().
+  std::string backend, compiler;
+  std::int64_t code_bytes = 0;
+  std::int64_t created_unix_s = 0;
+  double compile_ms = 0;
+};
+
+/// An entry that failed its checks.
+struct BadEntry {
+  std::string key;
+  std::string spec;
+  std::string reason;
+  std::int64_t found_unix_s = 0;  ///< When it was set aside; 0 from verify(), which moves nothing.
+};
+
+/// All of one entry.
+struct CacheEntry {
+  EntryInfo info;
+  std::vector<KeyField> key_fields;
+  CodeObject object;    ///< With log and source.
+  std::string writer;   ///< The Sinter that stored it: "sinter 0.1.0".
+  std::string sha256;   ///< Hex, over key fields, entry symbol, format, facts and code.
+  std::string problem;  ///< Empty if every check passed; else the first that did not. What could be read is above.
+};
+
+struct VerifyReport {
+  std::int64_t checked = 0;               ///< Entries looked at.
+  std::vector<BadEntry> damaged;
+  std::vector<std::string> file_problems;  ///< What SQLite's own check of the file found.
+  bool ok() const { return damaged.empty() && file_problems.empty(); }
+};
+
+/// Not thread-safe. Every call can fail with kCacheError, naming the path.
+class CacheAdmin {
+ public:
+  /// Errors: kCacheError for a missing directory or database, one that cannot be read, a file that is no database of
+  /// Sinter or one of a newer schema.
+  static Result<CacheAdmin> open(const std::string& directory);
+  CacheAdmin(CacheAdmin&&) noexcept;
+  CacheAdmin& operator=(CacheAdmin&&) noexcept;
+  ~CacheAdmin();
+
+  /// Every entry, by family, arch, spec and key.
+  Result<std::vector<EntryInfo>> list();
+
+  /// The one entry whose key starts with `key_prefix` (hex digits).
+  /// Errors: kInvalidRequest for a prefix that is not 1 to 64 hex digits; kCacheError if none or several match.
+  Result<CacheEntry> show(std::string_view key_prefix);
+
+  /// Checks every entry (checksum, SHA-256, facts, columns against key fields) and the file's structure.
+  Result<VerifyReport> verify();
+
+  /// Entries set aside by earlier reads, newest first.
+  Result<std::vector<BadEntry>> bad_entries();
+
+  const std::string& database_path() const;
+
+ private:
+  struct State;
+  explicit CacheAdmin(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sinter

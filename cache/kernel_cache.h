@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// KernelCache: what the runtime asks before it compiles and tells after. It walks the layers in order (memory, then the
+// local database), fills the upper ones on a hit below, and turns every storage fault into a miss and a number.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "cache/cache_key.h"
+#include "cache/memory_store.h"
+#include "codegen/code_object.h"
+
+namespace sinter {
+
+class SqliteStore;
+
+/// Where a hit came from.
+enum class CacheLayer : std::uint8_t { kMemory, kLocal };
+std::string_view cache_layer_name(CacheLayer layer);  ///< "memory", "local".
+
+struct CacheOptions {
+  /// Holds the database; created (mode 0700) when first needed. Empty: memory only.
+  std::string directory;
+  std::size_t memory_bytes = 256u << 20;
+  /// Accept a directory that others own or may write: they can then make this process run their code.
+  bool allow_shared_directory = false;
+  /// Kept with each entry as its origin, for tools: "sinter 0.1.0".
+  std::string writer;
+  /// The longest that one operation waits for other processes to leave the database.
+  std::int64_t busy_timeout_ms = 500;
+};
+
+struct CacheHit {
+  std::shared_ptr<const CodeObject> code;  ///< From disk: without source and log, which only tools read.
+  CacheLayer layer = CacheLayer::kMemory;
+};
+
+/// Since construction.
+struct CacheCounters {
+  std::int64_t memory_hits = 0;
+  std::int64_t local_hits = 0;
+  std::int64_t misses = 0;          ///< Lookups that no layer could answer, for whatever reason.
+  std::int64_t bad_entries = 0;     ///< Entries that failed their checks and were set aside.
+  std::int64_t storage_faults = 0;  ///< Operations that the storage failed: full, locked, not permitted, damaged, ...
+  std::int64_t stores = 0;          ///< Code objects that reached the local database.
+};
+
+/// Thread-safe, and safe beside other processes on the same directory. No call fails or throws: the worst is a miss.
+/// A memory hit never waits for a disk. After a fork the child goes on in memory if the parent had the database open.
+class KernelCache {
+ public:
+  /// One sentence for a log: what degraded, why, and the way out. Called from any thread, each text once.
+  using ProblemSink = std::function<void(std::string)>;
+
+  KernelCache(CacheOptions options, ProblemSink on_problem);
+  ~KernelCache();
+  KernelCache(const KernelCache&) = delete;
+  KernelCache& operator=(const KernelCache&) = delete;
+
+  /// The verified code object of `key`, or nullopt.
+  std::optional<CacheHit> lookup(const CacheKey& key);
+
+  /// Keeps `code` in memory and, if it can, in the local database. REQUIRES: `code` is not null.
+  void store(const CacheKey& key, std::shared_ptr<const CodeObject> code);
+
+  /// The build identity remembered for compiler libraries of this stamp (their paths, sizes, times and inodes), so that
+  /// a key can be built without starting a worker.
+  std::optional<std::string> compiler_identity(std::string_view stamp);
+  void remember_compiler_identity(std::string_view stamp, std::string_view identity);
+
+  CacheCounters counters() const;
+  const std::string& directory() const { return directory_; }
+
+ private:
+  void report(std::string problem);
+  void count_fault(const Error& error);
+
+  const std::string directory_;
+  const ProblemSink on_problem_;
+  MemoryStore memory_;
+  std::unique_ptr<SqliteStore> local_;  // Null without a directory.
+
+  std::mutex problems_mutex_;  // Guards reported_; not held while the sink runs.
+  std::set<std::string> reported_;
+
+  std::atomic<std::int64_t> memory_hits_{0}, local_hits_{0}, misses_{0}, storage_faults_{0}, stores_{0};
+};
+
+}  // namespace sinter
