@@ -2,6 +2,7 @@
 #include "codegen/arch.h"
 
 #include <array>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/settings.h"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+namespace sinter {
+
+namespace {
+
+using Setter = Result<void> (*)(Settings&, std::string_view);
+
+struct Row {
+  SettingInfo info;
+  Setter set;
+};
+
+Error not_allowed(std::string_view value, std::string_view allowed) {
+  return make_error(ErrorCode::kInvalidRequest, fmt::format("'{}'; allowed: {}", value, allowed));
+}
+
+Result<bool> parse_switch(std::string_view value) {
+  if (value == "1" || value == "on") return true;
+  if (value == "0" || value == "off") return false;
+  return not_allowed(value, "0, 1, on, off");
+}
+
+Result<std::int64_t> parse_count(std::string_view value, std::int64_t min, std::int64_t max) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() || number < min || number > max) {
+    return not_allowed(value, fmt::format("a whole number from {} to {}", min, max));
+  }
+  return number;
+}
+
+template <std::string Settings::*member>
+Result<void> set_text(Settings& settings, std::string_view value) {
+  settings.*member = value;
+  return {};
+}
+
+template <bool Settings::*member>
+Result<void> set_switch(Settings& settings, std::string_view value) {
+  SINTER_TRY(settings.*member, parse_switch(value));
+  return {};
+}
+
+template <std::int64_t Settings::*member, std::int64_t min, std::int64_t max>
+Result<void> set_count(Settings& settings, std::string_view value) {
+  SINTER_TRY(settings.*member, parse_count(value, min, max));
+  return {};
+}
+
+Result<void> set_compile(Settings& settings, std::string_view value) {
+  SINTER_TRY(const bool on, parse_switch(value));
+  settings.compile = on ? CompileMode::kOn : CompileMode::kOff;
+  return {};
+}
+
+Result<void> set_amd_compiler(Settings& settings, std::string_view value) {
+  if (value != "llvm" && value != "hiprtc") return not_allowed(value, "llvm, hiprtc");
+  settings.amd_compiler = value;
+  return {};
+}
+
+Result<void> set_nvidia_compiler(Settings& settings, std::string_view value) {
+  if (value != "nvrtc" && value != "llvm") return not_allowed(value, "nvrtc, llvm");
+  settings.nvidia_compiler = value;
+  return {};
+}
+
+Result<void> set_log_level(Settings& settings, std::string_view value) {
+  static constexpr std::string_view kWords[] = {"debug", "info", "warn", "error", "off"};
+  for (int i = 0; i < 5; ++i) {
+    if (value == kWords[i]) {
+      settings.log_level = static_cast<LogLevel>(i);
+      return {};
+    }
+  }
+  return not_allowed(value, "debug, info, warn, error, off");
+}
+
+constexpr Row kRows[] = {
+    {{"SINTER_CACHE_DIR", "$XDG_CACHE_HOME/sinter or ~/.cache/sinter", "directory of the local cache; empty text: memory only"},
+     set_text<&Settings::cache_dir>},
+    {{"SINTER_SHARED_CACHE_DIR", "off", "accept a cache directory of another owner or writable by others"},
+     set_switch<&Settings::shared_cache_dir>},
+    {{"SINTER_COMPILE", "on", "off: a kernel that no cache has is an error instead of a compile"}, set_compile},
+    {{"SINTER_AMD_COMPILER", "llvm", "llvm or hiprtc"}, set_amd_compiler},
+    {{"SINTER_NVIDIA_COMPILER", "nvrtc where found, else llvm", "nvrtc or llvm (PTX)"}, set_nvidia_compiler},
+    {{"SINTER_WORKER_DIR", "beside the library", "directory of sinter-worker and sinter-worker-llvm"}, set_text<&Settings::worker_dir>},
+    {{"SINTER_NVRTC", "searched", "path of libnvrtc.so.*"}, set_text<&Settings::nvrtc_library>},
+    {{"SINTER_HIPRTC", "searched", "path of libhiprtc.so.* or libamdhip64.so.5"}, set_text<&Settings::hiprtc_library>},
+    {{"SINTER_LIBCUDA", "libcuda.so.1", "path of the CUDA driver"}, set_text<&Settings::cuda_library>},
+    {{"SINTER_LIBHIP", "libamdhip64.so.{7,6,5}", "path of the HIP runtime"}, set_text<&Settings::hip_library>},
+    {{"SINTER_CAPABILITIES", "none", "JSON file of capability rows that replace or extend the built-in ones"},
+     set_text<&Settings::capability_file>},
+    {{"SINTER_QUIRKS", "none", "JSON file of quirks beside the built-in ones"}, set_text<&Settings::quirks_file>},
+    {{"SINTER_WORKERS", "0", "most compile workers; 0: one per core"}, set_count<&Settings::workers, 0, 1024>},
+    {{"SINTER_COMPILE_TIMEOUT_S", "120", "seconds one compile may take"}, set_count<&Settings::compile_timeout_s, 1, 86400>},
+    {{"SINTER_HOST_THREADS", "0", "threads of the host device; 0: one per core"}, set_count<&Settings::host_threads, 0, 4096>},
+    {{"SINTER_CHECKED", "off", "every launch compares its buffers with the kernel's declared footprint"}, set_switch<&Settings::checked>},
+    {{"SINTER_LOG", "warn", "debug, info, warn, error or off; to stderr unless the host takes the messages"}, set_log_level},
+};
+
+std::string default_cache_dir(const char* (*get)(const char*)) {
+  if (const char* xdg = get("XDG_CACHE_HOME"); xdg != nullptr && *xdg == '/') {
+    return fmt::format("{}/sinter", xdg);
+  }
+  if (const char* home = get("HOME"); home != nullptr && *home == '/') {
+    return fmt::format("{}/.cache/sinter", home);
+  }
+  return {};
+}
+
+constexpr auto kInfos = [] {
+  std::array<SettingInfo, std::size(kRows)> infos{};
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    infos[i] = kRows[i].info;
+  }
+  return infos;
+}();
+
+}  // namespace
+
+std::span<const SettingInfo> setting_table() { return kInfos; }
+
+Result<Settings> read_settings(const char* (*get)(const char*)) {
+  Settings settings;
+  settings.cache_dir = default_cache_dir(get);
+  for (const Row& row : kRows) {
+    const char* value = get(row.info.variable.data());
+    if (value == nullptr) {
+      continue;
+    }
+    if (auto set = row.set(settings, value); !set) {
+      return make_error(ErrorCode::kInvalidRequest, fmt::format("environment variable {} is {}", row.info.variable, set.error().message));
+    }
+  }
+  return settings;
+}
+
+Result<Settings> read_environment() {
+  return read_settings([](const char* name) -> const char* { return std::getenv(name); });
+}
+
+}  // namespace sinter

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Every setting, in one table. The environment is read here and nowhere else, once, when a runtime or tool starts.
+// A variable that is unset has the default written here; nothing is switched on because it is unset, and a word that
+// is not known is an error.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace sinter {
+
+enum class CompileMode : std::uint8_t {
+  kOn,   ///< A miss compiles.
+  kOff,  ///< A miss is an error (kNotPrebuilt).
+};
+
+struct Settings {
+  std::string cache_dir;               ///< SINTER_CACHE_DIR; empty: memory only.
+  bool shared_cache_dir = false;       ///< SINTER_SHARED_CACHE_DIR: accept a directory of another owner or mode.
+  CompileMode compile = CompileMode::kOn;
+  std::string amd_compiler = "llvm";   ///< SINTER_AMD_COMPILER: llvm or hiprtc.
+  std::string nvidia_compiler;         ///< SINTER_NVIDIA_COMPILER: nvrtc or llvm; empty: nvrtc where it is found, else llvm.
+  std::string worker_dir;              ///< SINTER_WORKER_DIR; empty: beside the library.
+  std::string nvrtc_library;           ///< SINTER_NVRTC; empty: searched.
+  std::string hiprtc_library;          ///< SINTER_HIPRTC.
+  std::string cuda_library;            ///< SINTER_LIBCUDA.
+  std::string hip_library;             ///< SINTER_LIBHIP.
+  std::string capability_file;         ///< SINTER_CAPABILITIES: rows that replace or extend the built-in table.
+  std::string quirks_file;             ///< SINTER_QUIRKS: quirks beside the built-in ones.
+  std::int64_t workers = 0;            ///< SINTER_WORKERS: most compile workers; 0: as many as cores.
+  std::int64_t compile_timeout_s = 120;
+  std::int64_t host_threads = 0;       ///< SINTER_HOST_THREADS: of the host device; 0: every core of this process.
+  bool checked = false;                ///< SINTER_CHECKED: every launch compares buffers with the declared footprint.
+  LogLevel log_level = LogLevel::kWarn;
+};
+
+/// One row of the table, for help texts and the docs.
+struct SettingInfo {
+  std::string_view variable;
+  std::string_view default_text;
+  std::string_view help;
+};
+std::span<const SettingInfo> setting_table();
+
+/// `get` returns a variable's value or null, like getenv.
+/// Errors: kInvalidRequest naming the variable, its value and what is allowed.
+Result<Settings> read_settings(const char* (*get)(const char*));
+
+/// read_settings from the process's environment.
+Result<Settings> read_environment();
+
+}  // namespace sinter
