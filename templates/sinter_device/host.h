@@ -2,6 +2,9 @@
 #pragma once
 
 // Host CPU (x86-64) as a target: a block is one call of the entry on one thread of the pool.
+//
+// Kernels are freestanding: compiled by clang with its vector extensions, linked without any library. Vectors are as
+// wide as the target's registers, so one template serves AVX2 and AVX-512.
 
 #define SINTER_DEVICE static inline __attribute__((always_inline))
 
@@ -14,9 +17,94 @@ struct HostBlock {
   void* scratch;       ///< This thread's own memory, 64-byte aligned, BodyPlan::dynamic_shared_bytes long.
 };
 
+using U8 = unsigned char;
+using U16 = unsigned short;
+using U32 = unsigned int;
+static_assert(sizeof(U16) == 2 && sizeof(U32) == 4 && sizeof(void*) == 8, "x86-64 data sizes");
+
+#if defined(__AVX512F__) && defined(__AVX512BW__)
+inline constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__) && defined(__FMA__)
+inline constexpr int kVectorBytes = 32;
+#else
+#error "host kernels need x86-64-v3 (AVX2 and FMA) or x86-64-v4 (AVX-512)"
+#endif
+
+/// 32-bit lanes of a vector register.
+inline constexpr int kLanes = kVectorBytes / 4;
+
+/// `kCount` elements in one vector value.
+template <class T, int kCount>
+using Vec = T __attribute__((ext_vector_type(kCount)));
+
+using VecF32 = Vec<float, kLanes>;
+using VecU32 = Vec<U32, kLanes>;
+using VecU16 = Vec<U16, 2 * kLanes>;
+
+/// Reads a vector from memory of any alignment and any declared type.
+template <class V>
+SINTER_DEVICE V load(const void* from) {
+  struct __attribute__((packed, may_alias)) Unaligned {
+    V value;
+  };
+  return static_cast<const Unaligned*>(from)->value;
+}
+
+/// Writes a vector to memory of any alignment and any declared type.
+template <class V>
+SINTER_DEVICE void store(void* to, V value) {
+  struct __attribute__((packed, may_alias)) Unaligned {
+    V value;
+  };
+  static_cast<Unaligned*>(to)->value = value;
+}
+
+/// The same bits as another vector type of equal size.
+template <class To, class From>
+SINTER_DEVICE To bits(From from) {
+  static_assert(sizeof(To) == sizeof(From), "a bit cast keeps the size");
+  return __builtin_bit_cast(To, from);
+}
+
+/// Every lane `value`.
+SINTER_DEVICE VecF32 splat(float value) { return VecF32(value); }
+SINTER_DEVICE VecU32 splat(U32 value) { return VecU32(value); }
+
+/// a * b + c with one rounding, whatever -ffp-contract says.
+SINTER_DEVICE VecF32 fma(VecF32 a, VecF32 b, VecF32 c) { return __builtin_elementwise_fma(a, b, c); }
+
+/// Widens kLanes bf16 to fp32; exact.
+SINTER_DEVICE VecF32 bf16_to_f32(Vec<U16, kLanes> value) {
+  return bits<VecF32>(__builtin_convertvector(value, VecU32) << 16);
+}
+
+/// Rounds to bf16, to nearest, ties to even; every NaN becomes a quiet NaN of its sign.
+SINTER_DEVICE Vec<U16, kLanes> f32_to_bf16(VecF32 value) {
+  const VecU32 in = bits<VecU32>(value);
+  const VecU32 rounded = (in + 0x7fff + ((in >> 16) & 1)) >> 16;
+  const VecU32 quiet = ((in >> 16) & 0x8000) | 0x7fc0;
+  const VecU32 out = (in & 0x7fffffff) > 0x7f800000 ? quiet : rounded;
+  return __builtin_convertvector(out, Vec<U16, kLanes>);
+}
+
+/// Decodes OCP e4m3 bytes, one in each 16- or 32-bit lane, to bf16 bits; exact. 0x7f and 0xff are NaN.
+template <class V>
+SINTER_DEVICE V e4m3_to_bf16(V byte) {
+  const V sign = (byte & 0x80) << 8;
+  const V magnitude = byte & 0x7f;
+  // Normal numbers only change the exponent's bias, from 7 to 127. The seven subnormals, m * 2^-9, are linear in m
+  // between powers of two: m = 4..7 has exponent -7, m = 2..3 has -8, m = 1 has -9.
+  V out = (magnitude << 4) + (120 << 7);
+  out = magnitude < 8 ? (magnitude << 5) + (119 << 7) : out;
+  out = magnitude < 4 ? (magnitude << 6) + (118 << 7) : out;
+  out = magnitude < 2 ? magnitude * (118 << 7) : out;
+  out = magnitude == 0x7f ? V(0x7fc0) : out;
+  return out | sign;
+}
+
 }  // namespace sinter
 
-#define SINTER_KERNEL(name, P)                                                                                      \
+#define SINTER_KERNEL(name, P)                                                                                    \
   extern "C" __attribute__((visibility("default"))) void name(const void* args, const sinter::HostBlock* block) { \
-    sinter::run<P>(*static_cast<const sinter::Args*>(args), *block);                                               \
+    sinter::run<P>(*static_cast<const sinter::Args*>(args), *block);                                              \
   }
