@@ -37,9 +37,10 @@ struct Layout {
   static_assert(P::kN > 0 && P::kK > 0 && P::kGroups > 0, "sizes are positive");
   static_assert(P::kN % 8 == 0, "N is a multiple of 8");
   static_assert(P::kK % (P::kFp8 ? 16 : 8) == 0, "K is a multiple of 8 (bf16) or 16 (e4m3): rows are 16-byte pieces");
-  static_assert(P::kTileM % kMicroM == 0, "tile.m is whole micro-kernels");
-  static_assert(P::kTileN % kMicroN == 0, "tile.n is whole micro-kernels");
-  static_assert(P::kTileK % kScaleBlock == 0, "tile.k is whole scale blocks");
+  static_assert(P::kTileM > 0, "a tile has rows");
+  static_assert(P::kTileN > 0 && P::kTileN % kMicroN == 0, "tile.n is whole micro-kernels");
+  static_assert(P::kTileK > 0 && P::kTileK % (P::kFp8 ? kScaleBlock : 32) == 0,
+                "tile.k is whole vectors of slots (32 bf16), and whole scale blocks");
   static_assert(kScaleBlock % kMicroN == 0, "the columns of a micro-kernel share one scale of B");
 
   static constexpr int kElementBytes = P::kFp8 ? 1 : 2;
