@@ -34,7 +34,8 @@ std::int64_t scratch_bytes(TileShape tile, std::int64_t slot_k) {
 
 Error refuse(const KernelSpec& spec, std::string_view what) {
   const std::string tile = tile_to_string(spec.tile(kTile));
-  return make_error(ErrorCode::kUnsupported, fmt::format("grouped_gemm: tile {} on {}: {}", tile, spec.arch->name, what));
+  return make_error(ErrorCode::kUnsupported,
+                    fmt::format("grouped_gemm: tile {} on {}: {}", tile, spec.arch->name, what));
 }
 
 class HostBody final : public Body {
