@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "codegen/families/grouped_gemm.h"
+
+// The mma.sync body (templates/grouped_gemm/nvidia.h): which tiles it can be built with, and with how many stages.
+
+namespace sinter::grouped_gemm {
+
+namespace {
+
+constexpr std::int64_t kKiB = 1024;
+constexpr int kWarpSize = 32;
+constexpr int kMinStages = 2;
+
+/// Warps over a tile and how many blocks should share an SM; `m` is 0 where the mode has no such tile.
+struct WarpLayout {
+  int m = 0, n = 0;
+  int blocks_per_sm = 1;  ///< As many as 65,536 registers hold, by what ptxas reports for this tile.
+};
+
+/// The m and n of a tile. fp8_block keeps two accumulators, so a warp's part is at most 64 x 32 outputs there and 64 x 64
+/// else: more would spill at 255 registers per thread.
+struct TileLayout {
+  int m, n;
+  WarpLayout none, fp8_block;
+};
+
+// Best general choice first, by large groups on an H200 (bench/nvidia_grouped_gemm.py).
+constexpr std::array kTileLayouts = {
+    TileLayout{128, 256, {2, 4, 1}, {}},
+    TileLayout{128, 128, {2, 2, 2}, {2, 4, 1}},
+    TileLayout{256, 128, {4, 2, 1}, {}},
+    TileLayout{64, 256, {1, 4, 2}, {}},
+    TileLayout{64, 128, {2, 2, 3}, {2, 2, 2}},
+    TileLayout{128, 64, {2, 2, 3}, {2, 2, 2}},
+    TileLayout{64, 64, {2, 2, 4}, {2, 2, 3}},
+    TileLayout{32, 128, {1, 4, 4}, {1, 4, 3}},
+    TileLayout{16, 128, {1, 4, 4}, {1, 4, 4}},
+};
+
+/// Bytes of a row of a step in shared memory: the template's swizzle knows these.
+constexpr std::array kRowBytes = {128, 64};
+
+bool is_fp8(const KernelSpec& spec) { return spec[kQuant] == kQuantFp8Block; }
+int element_bytes(const KernelSpec& spec) { return is_fp8(spec) ? 1 : 2; }
+
+/// The template is tried on these; later archs run its PTX.
+bool has_body(const Arch& arch) { return arch.vendor == Vendor::kNvidia && arch.compute_capability >= 80 && arch.compute_capability <= 90; }
+
+/// A tile that the template can be built with.
+struct Build {
+  WarpLayout warps;
+  int threads;
+  std::int64_t stage_bytes, table_bytes;
+  int stages;  ///< Below kMinStages: the arch's shared memory is too small.
+
+  std::int64_t shared_bytes() const { return std::max(stages, kMinStages) * stage_bytes + table_bytes; }
+};
+
+/// As many stages as fit, up to `most`, if `blocks` blocks share an SM.
+int stages_that_fit(const Build& build, std::int64_t limit, int blocks, int most) {
+  // An SM has 1 KiB more than its largest block may ask for, and each block costs 1 KiB beside what it asks for
+  // (CUDA C++ Programming Guide, shared memory of compute capability 8.x and 9.0).
+  const std::int64_t budget = (limit + kKiB) / blocks - kKiB - build.table_bytes;
+  return static_cast<int>(std::clamp<std::int64_t>(budget / build.stage_bytes, 0, most));
+}
+
+/// How `tile` is built, or nothing if the template cannot express it. Mirrors Layout in the template.
+std::optional<Build> build_of(const KernelSpec& spec, TileShape tile) {
+  const auto* layout = std::find_if(kTileLayouts.begin(), kTileLayouts.end(),
+                                    [&](const TileLayout& t) { return t.m == tile.m && t.n == tile.n; });
+  const int row_bytes = tile.k * element_bytes(spec);
+  if (layout == kTileLayouts.end() || std::find(kRowBytes.begin(), kRowBytes.end(), row_bytes) == kRowBytes.end()) {
+    return std::nullopt;
+  }
+  Build build;
+  build.warps = is_fp8(spec) ? layout->fp8_block : layout->none;
+  build.threads = build.warps.m * build.warps.n * kWarpSize;
+  if (build.threads == 0 || tile.m * (row_bytes / 16) % build.threads != 0) {
+    return std::nullopt;
+  }
+  build.stage_bytes = std::int64_t{tile.m + tile.n} * row_bytes;
+  if (is_fp8(spec)) {
+    const std::int64_t scales = tile.m + (tile.n + kScaleBlock - 1) / kScaleBlock;
+    build.stage_bytes = (build.stage_bytes + 4 * scales + 127) / 128 * 128;
+  }
+  build.table_bytes = 8 * (spec[kGroups] + 1) + 8 * (build.threads / kWarpSize);
+
+  // Three stages hide the latency of memory; a fourth helps, and small tiles, which wait most, take more. Fewer blocks
+  // on an SM are better than two stages.
+  const std::int64_t limit = spec.arch->max_shared_memory_bytes;
+  const int most = tile.m <= 32 ? 6 : 4;
+  int blocks = build.warps.blocks_per_sm;
+  while (blocks > 1 && stages_that_fit(build, limit, blocks, most) < 3) {
+    --blocks;
+  }
+  build.stages = stages_that_fit(build, limit, blocks, most);
+  return build;
+}
+
+/// Every tile that fits.
+std::vector<TileShape> all_tiles(const KernelSpec& spec) {
+  std::vector<TileShape> tiles;
+  for (const TileLayout& layout : kTileLayouts) {
+    for (const int row_bytes : kRowBytes) {
+      const TileShape tile{layout.m, layout.n, row_bytes / element_bytes(spec)};
+      const auto build = build_of(spec, tile);
+      if (build && build->stages >= kMinStages) {
+        tiles.push_back(tile);
+      }
+    }
+  }
+  return tiles;
+}
+
+Error refuse(const KernelSpec& spec, std::string why) {
+  return make_error(ErrorCode::kUnsupported, fmt::format("grouped_gemm on {}: {}", spec.arch->name, why));
+}
+
+std::string tile_names(const std::vector<TileShape>& tiles) {
+  std::vector<std::string> names;
+  for (const TileShape tile : tiles) {
+    names.push_back(fmt::format("{}x{}x{}", tile.m, tile.n, tile.k));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+class NvidiaBody final : public Body {
+ public:
+  std::vector<TileShape> tiles(const KernelSpec& spec) const override {
+    if (!has_body(*spec.arch)) {
+      return {};
+    }
+    std::vector<TileShape> tiles = all_tiles(spec);
+    // Tiles that pad N by more than an eighth come last, and where 64 columns of bf16 leave only two stages, 32 come first.
+    const auto pads_little = [&](TileShape tile) {
+      const std::int64_t padded = (spec[kN] + tile.n - 1) / tile.n * tile.n;
+      return (padded - spec[kN]) * 8 <= spec[kN];
+    };
+    const auto has_depth = [&](TileShape tile) { return build_of(spec, tile)->stages > kMinStages; };
+    std::stable_partition(tiles.begin(), tiles.end(), has_depth);
+    std::stable_partition(tiles.begin(), tiles.end(), pads_little);
+    return tiles;
+  }
+
+  Result<BodyPlan> plan(const KernelSpec& spec) const override {
+    if (!has_body(*spec.arch)) {
+      return refuse(spec, "there is no body for this arch; compute_80 (PTX) runs on sm_80 and every later device");
+    }
+    const TileShape tile = spec.tile(kTile);
+    const auto build = build_of(spec, tile);
+    if (!build) {
+      return refuse(spec, fmt::format("tile {}x{}x{} is not one of {}", tile.m, tile.n, tile.k, tile_names(all_tiles(spec))));
+    }
+    if (build->stages < kMinStages) {
+      return refuse(spec, fmt::format("tile {}x{}x{} with {} groups needs {} bytes of shared memory for {} stages; a block has {} "
+                                      "(codegen/arch.cpp: CUDA C++ Programming Guide); tiles that fit: {}",
+                                      tile.m, tile.n, tile.k, spec[kGroups], build->shared_bytes(), kMinStages,
+                                      spec.arch->max_shared_memory_bytes, tile_names(all_tiles(spec))));
+    }
+    BodyPlan plan;
+    plan.template_path = "grouped_gemm/nvidia.h";
+    plan.params = params(spec, tile, *build);
+    plan.threads_per_block = static_cast<std::uint32_t>(build->threads);
+    plan.dynamic_shared_bytes = static_cast<std::uint32_t>(build->shared_bytes());
+    return plan;
+  }
+
+  LaunchShape launch_shape(const KernelSpec& spec, const BodyPlan& plan, const void* args,
+                           const LaunchTarget& target) const override {
+    const std::int64_t rows = static_cast<const GroupedGemmArgs*>(args)->rows;
+    const std::int64_t blocks = std::min(target.unit_count * target.blocks_per_unit, max_tiles(spec, rows));
+    LaunchShape shape;
+    shape.grid[0] = static_cast<std::uint32_t>(std::max<std::int64_t>(blocks, 0));
+    shape.block[0] = plan.threads_per_block;
+    shape.dynamic_shared_bytes = plan.dynamic_shared_bytes;
+    return shape;
+  }
+
+ private:
+  static std::string params(const KernelSpec& spec, TileShape tile, const Build& build) {
+    const std::pair<std::string_view, std::int64_t> constants[] = {
+        {"kN", spec[kN]},           {"kK", spec[kK]},           {"kGroups", spec[kGroups]},
+        {"kTileM", tile.m},         {"kTileN", tile.n},         {"kTileK", tile.k},
+        {"kWarpsM", build.warps.m}, {"kWarpsN", build.warps.n}, {"kStages", build.stages},
+        {"kThreads", build.threads}, {"kSharedBytes", build.shared_bytes()},
+    };
+    std::string text = fmt::format("  static constexpr bool kFp8 = {};\n", is_fp8(spec));
+    for (const auto& [name, value] : constants) {
+      text += fmt::format("  static constexpr int {} = {};\n", name, value);
+    }
+    return text;
+  }
+};
+
+}  // namespace
+
+const Body* nvidia_body() {
+  static const NvidiaBody body;
+  return &body;
+}
+
+}  // namespace sinter::grouped_gemm
