@@ -185,7 +185,8 @@ class Reader {
     std::int64_t alignment = 1;
     std::int64_t bytes = 0;
     std::string_view token = tokens_.next();
-    for (; !token.empty() && std::string_view(",;){}").find(token[0]) == std::string_view::npos; token = tokens_.next()) {
+    const auto is_end = [](std::string_view t) { return t.empty() || std::string_view(",;){}").find(t[0]) != t.npos; };
+    for (; !is_end(token); token = tokens_.next()) {
       if (token == ".align") {
         alignment = parse_number(tokens_.next()).value_or(1);
       } else if (token == "[") {
