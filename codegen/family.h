@@ -130,6 +130,8 @@ class Family {
   /// Null where the family has no body for that vendor.
   virtual const Body* body(Vendor vendor) const = 0;
 
+  /// Why the scalar arguments of a launch are impossible (a static text), or null. No allocation.
+  virtual const char* bad_scalar(const KernelSpec& spec, const void* args) const = 0;
   /// Bytes that argument `index` must point to for this launch; 0 for scalars and operands the mode does not use.
   virtual std::uint64_t footprint_bytes(const KernelSpec& spec, const void* args, int index) const = 0;
 

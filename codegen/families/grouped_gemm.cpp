@@ -133,6 +133,11 @@ class GroupedGemm final : public Family {
     return {};
   }
 
+  const char* bad_scalar(const KernelSpec&, const void* args) const override {
+    const long long rows = static_cast<const Args*>(args)->rows;
+    return rows < 0 || rows > INT32_MAX ? "rows must be from 0 to 2147483647" : nullptr;
+  }
+
   std::uint64_t footprint_bytes(const KernelSpec& spec, const void* args, int index) const override {
     const auto rows = static_cast<std::uint64_t>(static_cast<const Args*>(args)->rows);
     const auto n = static_cast<std::uint64_t>(spec[kN]), k = static_cast<std::uint64_t>(spec[kK]);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SINTER_SINTER_H_
+#define SINTER_SINTER_H_
+
+/*
+ * Sinter's C ABI: what a serving process links. libsinter.so exports these functions and nothing else: every library
+ * inside it (SQLite, fmt, spdlog) is linked in and hidden, since a symbol that leaks can meet another version of itself
+ * in the host. It opens vendors' drivers with dlopen and leaves compiling to worker processes.
+ *
+ * Use: create a runtime, open a device, fill a request, get the kernel, launch it as often as you like.
+ *
+ *   sinter_request request;
+ *   sinter_request_init(&request, "grouped_gemm", NULL);
+ *   sinter_request_set_int(&request, "n", 2816, NULL);   ...
+ *   sinter_get_kernel(runtime, device, &request, &kernel, &error);
+ *   sinter_launch(kernel, &args, sizeof args, stream, &error);
+ *
+ * Every function that can fail returns a sinter_status and, if `error` is not NULL, stores an error object there that
+ * the caller frees with sinter_error_free. On success *error is set to NULL. No exception leaves the library, and it
+ * neither prints (unless SINTER_LOG asks for it) nor exits.
+ *
+ * Threads: every function may be called from any thread, except destroy, which must come last.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SINTER_API __attribute__((visibility("default")))
+
+typedef enum sinter_status {
+  SINTER_OK = 0,
+  SINTER_INVALID_REQUEST = 1,      /* no device could ever run this: fix the request */
+  SINTER_UNSUPPORTED = 2,          /* this device or arch cannot; the message lists every violated limit */
+  SINTER_NOT_PREBUILT = 3,         /* compiling is off and no cache has the kernel */
+  SINTER_COMPILER_UNAVAILABLE = 4, /* no compiler for the arch; the message names what was searched */
+  SINTER_COMPILE_FAILED = 5,       /* sinter_error_log and sinter_error_source have the details */
+  SINTER_TIMEOUT = 6,
+  SINTER_DRIVER_ERROR = 7,
+  SINTER_CACHE_ERROR = 8,          /* from tools only: a launch never fails because of the cache */
+  SINTER_INTERNAL = 9
+} sinter_status;
+
+typedef struct sinter_runtime sinter_runtime;
+typedef struct sinter_kernel sinter_kernel; /* owned by its runtime, lives as long */
+typedef struct sinter_error sinter_error;
+
+SINTER_API const char* sinter_version(void);
+
+/* --- errors ------------------------------------------------------------------------------------------------------ */
+
+SINTER_API sinter_status sinter_error_status(const sinter_error* error);
+SINTER_API const char* sinter_error_message(const sinter_error* error); /* one sentence: value, limit, way out */
+SINTER_API const char* sinter_error_log(const sinter_error* error);     /* the compiler's output, or "" */
+SINTER_API const char* sinter_error_source(const sinter_error* error);  /* the generated source, or "" */
+SINTER_API void sinter_error_free(sinter_error* error);                 /* NULL is allowed */
+
+/* --- runtime ------------------------------------------------------------------------------------------------------ */
+
+/* Levels: 0 debug, 1 info, 2 warn, 3 error. Called from any thread. */
+typedef void (*sinter_log_fn)(int level, const char* message, void* user);
+
+typedef struct sinter_options {
+  uint32_t struct_size;           /* sizeof(sinter_options) */
+  uint32_t allow_unsafe_vskip;    /* 1: launch vskip kernels on devices that no sourced row calls safe */
+  const char* const* settings;    /* "SINTER_CACHE_DIR=/var/cache/x", ...: go before the environment */
+  size_t settings_count;
+  sinter_log_fn log;              /* NULL: to stderr, from SINTER_LOG's level on */
+  void* log_user;
+} sinter_options;
+
+/* `options` may be NULL. Reads the environment once. */
+SINTER_API sinter_status sinter_runtime_create(const sinter_options* options, sinter_runtime** runtime, sinter_error** error);
+/* No kernel of the runtime may be in use. NULL is allowed. */
+SINTER_API void sinter_runtime_destroy(sinter_runtime* runtime);
+
+/* Opens a device by name: "host", "cuda:0", "hip:1". Opening it again gives the same number. */
+SINTER_API sinter_status sinter_open_device(sinter_runtime* runtime, const char* name, int32_t* device, sinter_error** error);
+
+/* --- requests ----------------------------------------------------------------------------------------------------- */
+
+#define SINTER_MAX_PARAMS 16
+
+/* What kernel is wanted. Plain memory: copy it, keep it, change a value and ask again. Values that are left open are
+ * filled in by the library (the tile; vskip "auto"). */
+typedef struct sinter_request {
+  uint64_t family;
+  int64_t values[SINTER_MAX_PARAMS];
+} sinter_request;
+
+/* `family`: "grouped_gemm", "quantize". */
+SINTER_API sinter_status sinter_request_init(sinter_request* request, const char* family, sinter_error** error);
+/* Names and values as in manifests: ("quant", "fp8_block"), ("tile", "128x128x64"), ("vskip", "off"). */
+SINTER_API sinter_status sinter_request_set(sinter_request* request, const char* name, const char* value, sinter_error** error);
+SINTER_API sinter_status sinter_request_set_int(sinter_request* request, const char* name, int64_t value, sinter_error** error);
+
+/* --- kernels ------------------------------------------------------------------------------------------------------ */
+
+/* The kernel, ready to launch. Live: a look-up without lock, allocation or string (about 50 ns). Else it comes from the
+ * cache or a compiler, is checked against the device, and loaded; that blocks for as long as a compile takes.
+ * Not to be called while a stream capture is under way in this thread, unless the kernel is live. */
+SINTER_API sinter_status sinter_get_kernel(sinter_runtime* runtime, int32_t device, const sinter_request* request,
+                                           const sinter_kernel** kernel, sinter_error** error);
+
+/* The spec's name, which is the entry symbol that profilers show. */
+SINTER_API const char* sinter_kernel_name(const sinter_kernel* kernel);
+
+/* Enqueues one launch on `stream` (CUstream, hipStream_t; NULL: the default stream). On the host device it has finished
+ * on return. `args` is the family's argument struct below, copied before return; the grid follows from it.
+ * Nothing is allocated, locked or formatted unless the launch is refused. */
+SINTER_API sinter_status sinter_launch(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream,
+                                       sinter_error** error);
+
+/* The same, after checking that each buffer is as large as the kernel's declared footprint. `buffer_bytes` has one size
+ * per field of the argument struct, in order; UINT64_MAX leaves one unchecked. */
+SINTER_API sinter_status sinter_launch_checked(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream,
+                                               const uint64_t* buffer_bytes, size_t buffer_count, sinter_error** error);
+
+/* --- argument structs --------------------------------------------------------------------------------------------- */
+
+/* grouped_gemm: d[r, :] = a[r, :] * b[g]^T for row_offsets[g] <= r < row_offsets[g + 1]. Row-major, contiguous device
+ * pointers, 16-byte aligned. Offsets out of range or decreasing are clamped; rows of no group are left untouched. */
+typedef struct sinter_grouped_gemm_args {
+  const void* a;              /* [rows, K] bf16, or e4m3 in mode fp8_block */
+  const void* b;              /* [groups, N, K], the same type */
+  void* d;                    /* [rows, N] bf16 */
+  const float* a_scale;       /* fp8_block: [rows, ceil(K / 128)], else NULL */
+  const float* b_scale;       /* fp8_block: [groups, ceil(N / 128), ceil(K / 128)], else NULL */
+  const int32_t* row_offsets; /* [groups + 1], on the device */
+  int64_t rows;               /* below 2^31 */
+} sinter_grouped_gemm_args;
+
+/* quantize: q = e4m3(x / scale), one scale per row and 128 columns. */
+typedef struct sinter_quantize_args {
+  const void* x; /* [rows, K] bf16 */
+  void* q;       /* [rows, K] e4m3 (OCP) */
+  float* scale;  /* [rows, ceil(K / 128)] */
+  int64_t rows;  /* below 2^31 */
+} sinter_quantize_args;
+
+/* --- counters ----------------------------------------------------------------------------------------------------- */
+
+typedef struct sinter_stats {
+  uint32_t struct_size; /* set by the caller: sizeof(sinter_stats) */
+  uint32_t reserved;
+  int64_t memory_hits, local_hits, misses, bad_entries, storage_faults, compiles, failed_compiles, refused;
+} sinter_stats;
+
+SINTER_API void sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stats);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* SINTER_SINTER_H_ */

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The C ABI of include/sinter/sinter.h over the C++ inside. Nothing is decided here.
+
+#include <sinter/sinter.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+#include <type_traits>
+
+#include <fmt/format.h>
+
+#include "codegen/resolve.h"
+#include "runtime/runtime.h"
+#include "runtime/version.h"
+#include "templates/grouped_gemm/args.h"
+#include "templates/quantize/args.h"
+
+struct sinter_error {
+  sinter::Error error;
+};
+
+struct sinter_runtime {
+  std::unique_ptr<sinter::Runtime> runtime;
+};
+
+namespace sinter {
+
+namespace {
+
+static_assert(sizeof(sinter_request) == sizeof(KernelRequest) && SINTER_MAX_PARAMS == kMaxParams);
+static_assert(std::is_trivially_copyable_v<KernelRequest>);
+static_assert(sizeof(sinter_grouped_gemm_args) == sizeof(GroupedGemmArgs) &&
+              offsetof(sinter_grouped_gemm_args, row_offsets) == offsetof(GroupedGemmArgs, row_offsets));
+static_assert(sizeof(sinter_quantize_args) == sizeof(QuantizeArgs));
+
+KernelRequest as_request(const sinter_request& request) { return std::bit_cast<KernelRequest>(request); }
+const Kernel& as_kernel(const sinter_kernel* kernel) { return *reinterpret_cast<const Kernel*>(kernel); }
+
+sinter_status fail(Error error, sinter_error** out) {
+  const auto status = static_cast<sinter_status>(error.code);
+  if (out != nullptr) {
+    *out = new sinter_error{std::move(error)};
+  }
+  return status;
+}
+
+sinter_status finish(Result<void> result, sinter_error** out) {
+  return result ? SINTER_OK : fail(std::move(result).error(), out);
+}
+
+// Runs `body` with *error cleared; an exception (memory has run out) becomes a status instead of crossing the boundary.
+template <class Body>
+sinter_status guarded(sinter_error** error, Body&& body) noexcept {
+  if (error != nullptr) {
+    *error = nullptr;
+  }
+  try {
+    return body();
+  } catch (const std::exception& exception) {
+    try {
+      return fail(make_error(ErrorCode::kInternal, fmt::format("an exception inside Sinter: {}", exception.what())), error);
+    } catch (...) {
+      return SINTER_INTERNAL;
+    }
+  } catch (...) {
+    return SINTER_INTERNAL;
+  }
+}
+
+template <class Value>
+sinter_status set_in(sinter_request& request, const char* name, Value value, sinter_error** error) {
+  KernelRequest copy = as_request(request);
+  if (copy.family >= all_families().size()) {
+    return fail(make_error(ErrorCode::kInvalidRequest, "the request was not made by sinter_request_init"), error);
+  }
+  if (auto set = set_param(copy, name, value); !set) {
+    return fail(std::move(set).error(), error);
+  }
+  request = std::bit_cast<sinter_request>(copy);
+  return SINTER_OK;
+}
+
+Error null_argument(const char* name) {
+  return make_error(ErrorCode::kInvalidRequest, fmt::format("argument '{}' is NULL", name));
+}
+
+// "NAME=value" texts that go before the environment. read_settings takes a plain function, so they travel by a
+// thread-local pointer for the length of that call.
+thread_local const sinter_options* reading_options = nullptr;
+
+const char* setting_or_environment(const char* name) {
+  const std::size_t length = std::strlen(name);
+  for (std::size_t i = 0; i < reading_options->settings_count; ++i) {
+    const char* text = reading_options->settings[i];
+    if (std::strncmp(text, name, length) == 0 && text[length] == '=') {
+      return text + length + 1;
+    }
+  }
+  return std::getenv(name);
+}
+
+Result<void> check_setting_names(const sinter_options& options) {
+  for (std::size_t i = 0; i < options.settings_count; ++i) {
+    const std::string_view text = options.settings[i];
+    const std::string_view name = text.substr(0, text.find('='));
+    bool known = false;
+    for (const SettingInfo& info : setting_table()) {
+      known = known || (info.variable == name && name.size() < text.size());
+    }
+    if (!known) {
+      return make_error(ErrorCode::kInvalidRequest, fmt::format("setting '{}' is not of the form SINTER_NAME=value with a known name", text));
+    }
+  }
+  return {};
+}
+
+Result<RuntimeOptions> to_options(const sinter_options* given) {
+  const sinter_options none{sizeof(sinter_options), 0, nullptr, 0, nullptr, nullptr};
+  const sinter_options& from = given != nullptr ? *given : none;
+  if (from.struct_size != sizeof(sinter_options)) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("sinter_options::struct_size is {}; this library's is {}",
+                                                              from.struct_size, sizeof(sinter_options)));
+  }
+  SINTER_TRY_VOID(check_setting_names(from));
+  RuntimeOptions options;
+  reading_options = &from;
+  auto settings = read_settings(setting_or_environment);
+  reading_options = nullptr;
+  SINTER_TRY(options.settings, std::move(settings));
+  options.allow_unsafe_vskip = from.allow_unsafe_vskip == 1;
+  if (from.log != nullptr) {
+    options.log = [log = from.log, user = from.log_user](LogLevel level, std::string_view message) {
+      log(static_cast<int>(level), std::string(message).c_str(), user);
+    };
+  }
+  return options;
+}
+
+}  // namespace
+
+}  // namespace sinter
+
+using namespace sinter;
+
+extern "C" {
+
+const char* sinter_version(void) { return SINTER_VERSION; }
+
+sinter_status sinter_error_status(const sinter_error* error) {
+  return error == nullptr ? SINTER_OK : static_cast<sinter_status>(error->error.code);
+}
+const char* sinter_error_message(const sinter_error* error) { return error == nullptr ? "" : error->error.message.c_str(); }
+const char* sinter_error_log(const sinter_error* error) { return error == nullptr ? "" : error->error.log.c_str(); }
+const char* sinter_error_source(const sinter_error* error) { return error == nullptr ? "" : error->error.source.c_str(); }
+void sinter_error_free(sinter_error* error) { delete error; }
+
+sinter_status sinter_runtime_create(const sinter_options* options, sinter_runtime** runtime, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr) {
+      return fail(null_argument("runtime"), error);
+    }
+    *runtime = nullptr;
+    auto parsed = to_options(options);
+    if (!parsed) {
+      return fail(std::move(parsed).error(), error);
+    }
+    auto created = Runtime::create(std::move(*parsed));
+    if (!created) {
+      return fail(std::move(created).error(), error);
+    }
+    *runtime = new sinter_runtime{std::move(*created)};
+    return SINTER_OK;
+  });
+}
+
+void sinter_runtime_destroy(sinter_runtime* runtime) { delete runtime; }
+
+sinter_status sinter_open_device(sinter_runtime* runtime, const char* name, int32_t* device, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr || name == nullptr || device == nullptr) {
+      return fail(null_argument(runtime == nullptr ? "runtime" : name == nullptr ? "name" : "device"), error);
+    }
+    auto opened = runtime->runtime->open_device(name);
+    if (!opened) {
+      return fail(std::move(opened).error(), error);
+    }
+    *device = *opened;
+    return SINTER_OK;
+  });
+}
+
+sinter_status sinter_request_init(sinter_request* request, const char* family, sinter_error** error) {
+  return guarded(error, [&] {
+    if (request == nullptr || family == nullptr) {
+      return fail(null_argument(request == nullptr ? "request" : "family"), error);
+    }
+    auto index = find_family(family);
+    if (!index) {
+      return fail(std::move(index).error(), error);
+    }
+    KernelRequest empty;
+    empty.family = *index;
+    std::memcpy(request, &empty, sizeof empty);
+    return SINTER_OK;
+  });
+}
+
+sinter_status sinter_request_set(sinter_request* request, const char* name, const char* value, sinter_error** error) {
+  return guarded(error, [&] {
+    if (request == nullptr || name == nullptr || value == nullptr) {
+      return fail(null_argument(request == nullptr ? "request" : name == nullptr ? "name" : "value"), error);
+    }
+    return set_in(*request, name, std::string_view(value), error);
+  });
+}
+
+sinter_status sinter_request_set_int(sinter_request* request, const char* name, int64_t value, sinter_error** error) {
+  return guarded(error, [&] {
+    if (request == nullptr || name == nullptr) {
+      return fail(null_argument(request == nullptr ? "request" : "name"), error);
+    }
+    return set_in(*request, name, value, error);
+  });
+}
+
+sinter_status sinter_get_kernel(sinter_runtime* runtime, int32_t device, const sinter_request* request,
+                                const sinter_kernel** kernel, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr || request == nullptr || kernel == nullptr) {
+      return fail(null_argument(runtime == nullptr ? "runtime" : request == nullptr ? "request" : "kernel"), error);
+    }
+    auto found = runtime->runtime->get_kernel(device, as_request(*request));
+    if (!found) {
+      return fail(std::move(found).error(), error);
+    }
+    *kernel = reinterpret_cast<const sinter_kernel*>(*found);
+    return SINTER_OK;
+  });
+}
+
+const char* sinter_kernel_name(const sinter_kernel* kernel) { return as_kernel(kernel).name().c_str(); }
+
+sinter_status sinter_launch(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream, sinter_error** error) {
+  return sinter_launch_checked(kernel, args, args_bytes, stream, nullptr, 0, error);
+}
+
+sinter_status sinter_launch_checked(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream,
+                                    const uint64_t* buffer_bytes, size_t buffer_count, sinter_error** error) {
+  return guarded(error, [&] {
+    if (kernel == nullptr || args == nullptr) {
+      return fail(null_argument(kernel == nullptr ? "kernel" : "args"), error);
+    }
+    return finish(as_kernel(kernel).launch(args, args_bytes, stream, {buffer_bytes, buffer_count}), error);
+  });
+}
+
+void sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stats) {
+  if (runtime == nullptr || stats == nullptr || stats->struct_size != sizeof(sinter_stats)) {
+    return;
+  }
+  const RuntimeCounters counters = runtime->runtime->counters();
+  stats->memory_hits = counters.cache.memory_hits;
+  stats->local_hits = counters.cache.local_hits;
+  stats->misses = counters.cache.misses;
+  stats->bad_entries = counters.cache.bad_entries;
+  stats->storage_faults = counters.cache.storage_faults;
+  stats->compiles = counters.compiles;
+  stats->failed_compiles = counters.failed_compiles;
+  stats->refused = counters.refused;
+}
+
+}  // extern "C"

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// CompileService: spec -> code object, from the cache or a compiler. The embedded runtime and the offline prebuild both
+// need exactly this and nothing more.
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "base/settings.h"
+#include "cache/kernel_cache.h"
+#include "codegen/family.h"
+#include "runtime/compile/cache_key_inputs.h"
+#include "runtime/compile/compiler_locations.h"
+#include "runtime/compile/single_flight.h"
+#include "runtime/compile/worker_pool.h"
+
+namespace sinter {
+
+/// Where a code object came from.
+enum class CodeOrigin : std::uint8_t { kMemory, kLocal, kCompiled };
+std::string_view code_origin_name(CodeOrigin origin);  ///< "memory", "disk", "compiled".
+
+struct CompiledCode {
+  std::shared_ptr<const CodeObject> code;
+  CodeOrigin origin = CodeOrigin::kCompiled;
+  CacheKey key;
+};
+
+/// Thread-safe; no lock is held while compiling or reading a disk.
+class CompileService {
+ public:
+  /// `cache` and `log` must outlive the service.
+  CompileService(const Settings& settings, KernelCache& cache, const Log& log);
+  ~CompileService();
+
+  /// Steps 3 to 7 of a request: key, look up, render, compile, store; once per key however many threads ask.
+  /// Errors: kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kTimeout, kInternal.
+  Result<CompiledCode> load_or_compile(const KernelSpec& spec, const BodyPlan& plan);
+
+  /// The compiler that builds for this arch here, with its identity and options. The identity is asked of the compiler
+  /// once per installed version: later processes find it in the cache by the files' stamps.
+  /// Errors: kCompilerUnavailable naming what was looked for.
+  Result<Toolchain> toolchain_for(const Arch& arch);
+
+  WorkerPool& workers() { return pool_; }
+  std::int64_t compiles() const { return compiles_; }
+  std::int64_t failed_compiles() const { return failed_compiles_; }
+
+ private:
+  Result<std::string> identity_of(const std::string& backend);
+  SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain);
+  void complete_facts(const KernelSpec& spec, CodeObject& code);
+
+  const Settings settings_;
+  KernelCache& cache_;
+  const Log& log_;
+  const CompilerLocations locations_;
+  WorkerPool pool_;
+  SingleFlight flights_;
+  std::atomic<std::int64_t> compiles_{0}, failed_compiles_{0};
+
+  std::mutex mutex_;  // guards identities_
+  std::map<std::string, std::string, std::less<>> identities_;
+};
+
+}  // namespace sinter

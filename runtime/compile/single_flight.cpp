@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/compile/single_flight.h"
+
+namespace sinter {
+
+SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<Outcome()>& build) {
+  std::shared_ptr<Flight> flight;
+  bool mine = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto failure = failures_.find(key); failure != failures_.end()) {
+      if (Clock::now() < failure->second.until) {
+        return failure->second.error;
+      }
+      failures_.erase(failure);
+    }
+    auto& slot = flights_[key];
+    mine = slot == nullptr;
+    if (mine) {
+      slot = std::make_shared<Flight>();
+    }
+    flight = slot;
+  }
+  if (!mine) {
+    std::unique_lock lock(flight->mutex);
+    flight->landed.wait(lock, [&] { return flight->outcome.has_value(); });
+    return *flight->outcome;
+  }
+
+  Outcome outcome = build();
+  {
+    const std::lock_guard lock(mutex_);
+    flights_.erase(key);
+    if (!outcome) {
+      failures_[key] = {outcome.error(), Clock::now() + remember_failures_};
+    }
+  }
+  {
+    const std::lock_guard lock(flight->mutex);
+    flight->outcome = outcome;
+  }
+  flight->landed.notify_all();
+  return outcome;
+}
+
+void SingleFlight::forget_failures() {
+  const std::lock_guard lock(mutex_);
+  failures_.clear();
+}
+
+}  // namespace sinter

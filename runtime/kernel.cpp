@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernel.h"
+
+#include <array>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace sinter {
+
+Kernel::Kernel(Parts parts)
+    : parts_(std::move(parts)), body_(parts_.spec.family->body(parts_.spec.arch->vendor)), name_(parts_.spec.name()) {}
+
+Result<void> Kernel::launch(const void* args, std::size_t args_bytes, void* stream,
+                            std::span<const std::uint64_t> buffer_bytes) const {
+  const KernelSpec& spec = parts_.spec;
+  if (args_bytes != parts_.limits.args_bytes) {
+    return explain_launch(parts_.limits, {}, args_bytes);
+  }
+  if (const char* problem = spec.family->bad_scalar(spec, args); problem != nullptr) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("{}: {}", name_, problem));
+  }
+  const LaunchShape shape = body_->launch_shape(spec, parts_.plan, args, parts_.target);
+  if (shape.grid[0] == 0) {
+    return {};
+  }
+  if (const int bad = first_bad_pointer(spec, args); bad >= 0) {
+    return explain_pointer(spec, args, bad);
+  }
+  if (!launch_fits(parts_.limits, shape, args_bytes)) {
+    return explain_launch(parts_.limits, shape, args_bytes);
+  }
+  if (parts_.checked || !buffer_bytes.empty()) {
+    SINTER_TRY_VOID(check_buffers(args, buffer_bytes));
+  }
+  return parts_.loaded->launch(shape, args, args_bytes, stream);
+}
+
+Result<void> Kernel::check_buffers(const void* args, std::span<const std::uint64_t> buffer_bytes) const {
+  const auto arguments = parts_.spec.family->arguments();
+  if (!buffer_bytes.empty() && buffer_bytes.size() != arguments.size()) {
+    return make_error(ErrorCode::kInvalidRequest,
+                      fmt::format("{}: {} buffer sizes were given; it has {} arguments", name_, buffer_bytes.size(), arguments.size()));
+  }
+  std::array<std::uint64_t, kMaxParams> sizes;
+  sizes.fill(kUnknownBytes);
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (!buffer_bytes.empty() && buffer_bytes[i] != kUnknownBytes) {
+      sizes[i] = buffer_bytes[i];
+    } else if (arguments[i].kind != ArgumentKind::kScalar) {
+      const void* pointer = nullptr;
+      std::memcpy(&pointer, static_cast<const char*>(args) + arguments[i].offset, sizeof pointer);
+      sizes[i] = parts_.driver->bytes_behind(parts_.ordinal, pointer).value_or(kUnknownBytes);
+    }
+  }
+  return check_footprints(parts_.spec, args, std::span(sizes).first(arguments.size()));
+}
+
+}  // namespace sinter

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Kernel: a launchable, checked kernel on one device.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "codegen/family.h"
+#include "runtime/caps/validate.h"
+#include "runtime/device/driver.h"
+
+namespace sinter {
+
+/// Immutable after construction; thread-safe. Owned by its Runtime.
+class Kernel {
+ public:
+  struct Parts {
+    KernelSpec spec;
+    BodyPlan plan;
+    std::shared_ptr<const CodeObject> code;
+    std::unique_ptr<LoadedKernel> loaded;
+    LaunchLimits limits;
+    LaunchTarget target;
+    Driver* driver = nullptr;
+    int ordinal = 0;
+    bool checked = false;  ///< Every launch compares its buffers with the declared footprint.
+  };
+  explicit Kernel(Parts parts);
+
+  const std::string& name() const { return name_; }
+  const KernelSpec& spec() const { return parts_.spec; }
+  const BodyPlan& plan() const { return parts_.plan; }
+  const CodeObject& code() const { return *parts_.code; }
+  const LoadedAttributes& attributes() const { return parts_.loaded->attributes(); }
+
+  /// Enqueues one launch of the family's argument struct; nothing is allocated, locked or formatted on success.
+  /// `buffer_bytes` has one size per argument, kUnknownBytes for unknown ones, or is empty.
+  /// Errors: kInvalidRequest (arguments), kUnsupported (launch limits), kDriverError.
+  Result<void> launch(const void* args, std::size_t args_bytes, void* stream,
+                      std::span<const std::uint64_t> buffer_bytes = {}) const;
+
+ private:
+  Result<void> check_buffers(const void* args, std::span<const std::uint64_t> buffer_bytes) const;
+
+  Parts parts_;
+  const Body* body_;
+  std::string name_;
+};
+
+}  // namespace sinter

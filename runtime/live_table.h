@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// LiveTable: the kernels this process has, by device and request. Readers take no lock and allocate nothing.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <type_traits>
+#include <vector>
+
+#include "codegen/kernel_spec.h"
+
+namespace sinter {
+
+class Kernel;
+
+/// Plain memory, hashed and compared whole.
+struct LiveKey {
+  std::uint64_t device = 0;
+  KernelRequest request;
+};
+static_assert(std::has_unique_object_representations_v<LiveKey>);
+
+/// Open addressing over pointers to immutable entries. Entries are added and never changed or removed, so a reader that
+/// sees a pointer sees a finished entry; a full table is replaced by a larger one, and the old ones are kept until the
+/// end because a reader may still be in one (together they are smaller than the newest).
+class LiveTable {
+ public:
+  LiveTable();
+  ~LiveTable();
+  LiveTable(const LiveTable&) = delete;
+  LiveTable& operator=(const LiveTable&) = delete;
+
+  /// The kernel, or null. Wait-free.
+  const Kernel* find(const LiveKey& key) const;
+  /// Adds a kernel, which must outlive the table. A key that is there already keeps its kernel. Thread-safe.
+  void insert(const LiveKey& key, const Kernel* kernel);
+
+ private:
+  struct Entry;
+  struct Slots;
+  static void place(Slots& slots, const Entry* entry);
+
+  std::atomic<const Slots*> current_;
+  std::mutex writer_mutex_;  // Guards the members below; readers never take it.
+  std::vector<std::unique_ptr<Slots>> all_slots_;
+  std::vector<std::unique_ptr<const Entry>> entries_;
+};
+
+}  // namespace sinter

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/runtime.h"
+
+#include <charconv>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "base/read_file.h"
+#include "codegen/resolve.h"
+#include "runtime/version.h"
+
+namespace sinter {
+
+namespace {
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+struct DeviceName {
+  std::string_view driver;
+  int ordinal = 0;
+};
+
+Result<DeviceName> parse_device_name(std::string_view name) {
+  if (name == "host") {
+    return DeviceName{"host", 0};
+  }
+  for (const std::string_view driver : {"cuda", "hip"}) {
+    if (!name.starts_with(driver) || name.size() < driver.size() + 2 || name[driver.size()] != ':') {
+      continue;
+    }
+    const std::string_view digits = name.substr(driver.size() + 1);
+    int ordinal = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), ordinal);
+    if (error == std::errc{} && end == digits.data() + digits.size() && ordinal >= 0) {
+      return DeviceName{driver, ordinal};
+    }
+  }
+  return make_error(ErrorCode::kInvalidRequest, fmt::format("unknown device '{}'; write host, cuda:N or hip:N", name));
+}
+
+std::size_t args_bytes_of(const KernelSpec& spec) { return spec.family->args_bytes(); }
+
+}  // namespace
+
+Runtime::Runtime(RuntimeOptions options)
+    : options_(std::move(options)), log_(options_.settings.log_level, options_.log) {
+  CacheOptions cache;
+  cache.directory = options_.settings.cache_dir;
+  cache.allow_shared_directory = options_.settings.shared_cache_dir;
+  cache.writer = fmt::format("sinter {}", kVersion);
+  cache_ = std::make_unique<KernelCache>(std::move(cache), [this](const std::string& problem) { log_.warn(problem); });
+  service_ = std::make_unique<CompileService>(options_.settings, *cache_, log_);
+}
+
+Runtime::~Runtime() = default;
+
+Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
+  std::unique_ptr<Runtime> runtime(new Runtime(std::move(options)));
+  SINTER_TRY_VOID(runtime->load_tables());
+  return runtime;
+}
+
+Result<void> Runtime::load_tables() {
+  SINTER_TRY(table_, load_capability_table(builtin_capability_json()));
+  SINTER_TRY(quirks_, parse_quirks(builtin_quirks_json(), "built-in quirks"));
+  const Settings& settings = options_.settings;
+  if (!settings.capability_file.empty()) {
+    SINTER_TRY(const std::string text, read_text_file(settings.capability_file));
+    SINTER_TRY_VOID(merge_capability_table(table_, text, settings.capability_file));
+  }
+  if (!settings.quirks_file.empty()) {
+    SINTER_TRY(const std::string text, read_text_file(settings.quirks_file));
+    SINTER_TRY(std::vector<Quirk> more, parse_quirks(text, settings.quirks_file));
+    quirks_.insert(quirks_.end(), more.begin(), more.end());
+  }
+  return {};
+}
+
+Result<Driver*> Runtime::driver(std::string_view name) {
+  if (const auto it = drivers_.find(name); it != drivers_.end()) {
+    return it->second.get();
+  }
+  const Settings& settings = options_.settings;
+  auto opened = name == "cuda"  ? make_cuda_driver(settings.cuda_library)
+                : name == "hip" ? make_hip_driver(settings.hip_library)
+                                : make_host_driver(static_cast<int>(settings.host_threads));
+  if (!opened) {
+    return std::move(opened).error();
+  }
+  return drivers_.emplace(name, std::move(*opened)).first->second.get();
+}
+
+Result<int> Runtime::open_device(std::string_view name) {
+  SINTER_TRY(const DeviceName wanted, parse_device_name(name));
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < devices_.size(); ++i) {
+    if (devices_[i]->name == name) {
+      return static_cast<int>(i);
+    }
+  }
+  if (devices_.size() == kMaxDevices) {
+    return make_error(ErrorCode::kUnsupported, fmt::format("{} devices are open, which is the most", kMaxDevices));
+  }
+  SINTER_TRY(Driver * driver, this->driver(wanted.driver));
+  const auto present = driver->devices();
+  if (static_cast<std::size_t>(wanted.ordinal) >= present.size()) {
+    return make_error(ErrorCode::kUnsupported, fmt::format("there is no device {}: the {} driver reports {}", name, wanted.driver, present.size()));
+  }
+  auto device = std::make_unique<Device>();
+  device->name = name;
+  device->driver = driver;
+  device->properties = present[static_cast<std::size_t>(wanted.ordinal)];
+  device->caps = caps_of_live_device(table_, device->properties, &device->differences);
+  if (device->caps.arch == nullptr) {
+    return make_error(ErrorCode::kUnsupported,
+                      fmt::format("{} is a {} ({}), an arch that Sinter does not know", name, device->properties.name, device->properties.arch_detail));
+  }
+  for (const std::string& difference : device->differences) {
+    log_.warn(fmt::format("{}: {}", name, difference));
+  }
+  devices_.push_back(std::move(device));
+  opened_[devices_.size() - 1].store(devices_.back().get(), std::memory_order_release);
+  return static_cast<int>(devices_.size() - 1);
+}
+
+const Device& Runtime::device(int index) const {
+  const Device* device = index >= 0 && index < kMaxDevices ? opened_[static_cast<std::size_t>(index)].load(std::memory_order_acquire) : nullptr;
+  SINTER_CHECK(device != nullptr, "a device number comes from open_device");
+  return *device;
+}
+
+Result<const Kernel*> Runtime::get_kernel(int device, const KernelRequest& request, KernelOrigin* origin) {
+  if (const Kernel* kernel = live_.find({static_cast<std::uint64_t>(device), request})) {
+    if (origin != nullptr) {
+      origin->live = true;
+    }
+    return kernel;
+  }
+  auto made = make_kernel(device, request, origin);
+  if (!made) {
+    ++refused_;
+  }
+  return made;
+}
+
+// The path of a request that is not live.
+Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest& request, KernelOrigin* origin) {
+  if (device_index < 0 || device_index >= kMaxDevices || opened_[static_cast<std::size_t>(device_index)].load() == nullptr) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("device {} was not opened", device_index));
+  }
+  const Device& device = this->device(device_index);
+  const auto start = std::chrono::steady_clock::now();
+
+  // 1. Fill in the defaults; reject what cannot exist.
+  SINTER_TRY(const KernelSpec spec, resolve(request, {device.caps.arch, device.caps.vskip_safe.value == true,
+                                                      device.caps.unit_count.value.value_or(0)}));
+  const std::pair<int, std::string> name(device_index, spec.name());
+  if (origin != nullptr) {
+    origin->resolve_ms = milliseconds_since(start);
+  }
+
+  // Another request may have resolved to the same spec.
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = kernels_.find(name); it != kernels_.end()) {
+      live_.insert({static_cast<std::uint64_t>(device_index), request}, it->second.get());
+      return it->second.get();
+    }
+  }
+
+  SINTER_TRY(std::unique_ptr<Kernel> kernel, build_kernel(device, spec, origin));
+
+  // From here on the kernel is immutable and shared. A thread that built the same one meanwhile keeps the first.
+  const std::lock_guard lock(mutex_);
+  const Kernel* live = kernels_.emplace(name, std::move(kernel)).first->second.get();
+  live_.insert({static_cast<std::uint64_t>(device_index), request}, live);
+  return live;
+}
+
+Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, const KernelSpec& spec, KernelOrigin* origin) {
+  // 2. Stop early if this device cannot run it, or must not.
+  SINTER_TRY(BodyPlan plan, make_plan(spec));
+  SINTER_TRY_VOID(check_spec(spec, plan, device.caps, options_.allow_unsafe_vskip));
+  SINTER_TRY_VOID(check_quirks(spec, device.caps, device.properties.driver_version, quirks_));
+
+  // 3-7. Its code object: from the cache, or compiled and stored.
+  const auto start = std::chrono::steady_clock::now();
+  SINTER_TRY(CompiledCode compiled, service_->load_or_compile(spec, plan));
+  const double code_ms = milliseconds_since(start);
+
+  // 8. Refuse a binary that does not fit the device.
+  SINTER_TRY_VOID(check_code_object(spec, plan, *compiled.code, device.caps));
+
+  // 9. Load it.
+  const auto load_start = std::chrono::steady_clock::now();
+  LaunchShape shape_hint;
+  shape_hint.block[0] = plan.threads_per_block;
+  shape_hint.dynamic_shared_bytes = plan.dynamic_shared_bytes;
+  SINTER_TRY(auto loaded, device.driver->load(device.properties.ordinal, *compiled.code, shape_hint));
+  const double load_ms = milliseconds_since(load_start);
+
+  Kernel::Parts parts;
+  parts.limits = launch_limits(plan, compiled.code->facts, device.caps, &device.properties, args_bytes_of(spec));
+  parts.target.unit_count = device.caps.unit_count.value.value_or(1);
+  parts.target.blocks_per_unit = std::max<std::int64_t>(1, loaded->attributes().blocks_per_unit);
+  parts.spec = spec;
+  parts.plan = std::move(plan);
+  parts.code = compiled.code;
+  parts.loaded = std::move(loaded);
+  parts.driver = device.driver;
+  parts.ordinal = device.properties.ordinal;
+  parts.checked = options_.settings.checked;
+  auto kernel = std::make_unique<Kernel>(std::move(parts));
+  if (log_.wants(LogLevel::kInfo)) {
+    log_.info(fmt::format("{} on {}: {} in {:.1f} ms, loaded in {:.1f} ms, {} bytes", kernel->name(), device.name,
+                          code_origin_name(compiled.origin), code_ms, load_ms, compiled.code->code.size()));
+  }
+  if (origin != nullptr) {
+    origin->code = compiled.origin;
+    origin->code_ms = code_ms;
+    origin->load_ms = load_ms;
+  }
+  return kernel;
+}
+
+RuntimeCounters Runtime::counters() const {
+  return {cache_->counters(), service_->compiles(), service_->failed_compiles(), refused_};
+}
+
+}  // namespace sinter

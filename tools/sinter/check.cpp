@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// sinter check: may this kernel run on that device, which need not be here? Every reason, with numbers and sources.
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "codegen/resolve.h"
+#include "runtime/caps/report.h"
+#include "tools/sinter/command.h"
+
+namespace sinter::cli {
+
+namespace {
+
+struct CheckOptions {
+  CommonOptions common;
+  std::string device, family, driver_version;
+  std::string n, k, groups = "64", quant, dtype, tile, vskip;
+  std::vector<std::string> params;
+  bool compile = false;
+  bool allow_unsafe_vskip = false;
+};
+
+Result<KernelRequest> make_request(const CheckOptions& options) {
+  KernelRequest request;
+  SINTER_TRY(request.family, find_family(options.family));
+  const Family& family = *all_families()[request.family];
+  const std::pair<std::string_view, std::string_view> named[] = {{"n", options.n},         {"k", options.k},         {"quant", options.quant},
+                                                                 {"dtype", options.dtype}, {"tile", options.tile}, {"vskip", options.vskip}};
+  for (const auto& [name, value] : named) {
+    if (!value.empty()) {
+      SINTER_TRY_VOID(set_param(request, name, value));
+    }
+  }
+  if (family.param_index("groups") >= 0) {
+    SINTER_TRY_VOID(set_param(request, "groups", std::string_view(options.groups)));
+  }
+  for (const std::string& param : options.params) {
+    const auto equals = param.find('=');
+    if (equals == std::string::npos) {
+      return make_error(ErrorCode::kInvalidRequest, fmt::format("--param '{}' is not of the form NAME=VALUE", param));
+    }
+    SINTER_TRY_VOID(set_param(request, param.substr(0, equals), std::string_view(param).substr(equals + 1)));
+  }
+  return request;
+}
+
+Result<CheckReport> check(Runtime& runtime, const CheckOptions& options) {
+  SINTER_TRY(const DeviceCaps* caps, find_device_caps(runtime.capability_table(), options.device));
+  SINTER_TRY(const KernelRequest request, make_request(options));
+  const ResolveTarget target{caps->arch, caps->vskip_safe.value == true, caps->unit_count.value.value_or(0)};
+  SINTER_TRY(const KernelSpec spec, resolve(request, target));
+  SINTER_TRY(const BodyPlan plan, make_plan(spec));
+  CheckQuestion question{spec, plan, *caps, options.driver_version, runtime.quirks(), options.allow_unsafe_vskip};
+  CompiledCode compiled;
+  if (options.compile) {
+    SINTER_TRY(compiled, runtime.compile_service().load_or_compile(spec, plan));
+    question.code = compiled.code.get();
+  }
+  return make_check_report(question);
+}
+
+int check_command(const CheckOptions& options) {
+  const bool json = options.common.json;
+  auto runtime = make_runtime(options.common);
+  if (!runtime) {
+    return fail(runtime.error(), json);
+  }
+  const auto report = check(**runtime, options);
+  if (!report) {
+    return fail(report.error(), json);
+  }
+  fmt::print("{}\n", json ? to_json(*report) : to_text(*report));
+  return report->ok() ? kGood : kProblem;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, int& status) {
+  auto options = std::make_shared<CheckOptions>();
+  CLI::App* command = app.add_subcommand("check", "Say whether a kernel may run on a device that need not be here, and why");
+  command->footer("  sinter check --device MI308X --family grouped_gemm --quant fp8_block --n 2816 --k 2048 --tile 128x128x128 --vskip on");
+  command->add_option("--device", options->device, "a row of `sinter devices`")->required()->type_name("NAME");
+  command->add_option("--family", options->family, "grouped_gemm or quantize")->required();
+  command->add_option("--n", options->n, "columns of the output");
+  command->add_option("--k", options->k, "inner dimension");
+  command->add_option("--groups", options->groups, "experts (default: 64)");
+  command->add_option("--quant", options->quant, "none or fp8_block")->type_name("MODE");
+  command->add_option("--dtype", options->dtype, "bf16");
+  command->add_option("--tile", options->tile, "tile shape (default: chosen for the request)")->type_name("MxNxK");
+  command->add_option("--vskip", options->vskip, "auto, on or off (default: auto)")->type_name("WORD");
+  command->add_option("--param", options->params, "any other parameter of the family, NAME=VALUE")->type_name("NAME=VALUE");
+  command->add_option("--driver", options->driver_version, "driver version to check quirks against (default: unknown)")->type_name("VERSION");
+  command->add_flag("--compile", options->compile, "compile the kernel and check the binary too");
+  command->add_flag("--allow-unsafe-vskip", options->allow_unsafe_vskip, "accept vskip on devices that no sourced row calls safe");
+  add_common_options(*command, options->common);
+  command->callback([options, &status] { status = check_command(*options); });
+}
+
+}  // namespace sinter::cli
