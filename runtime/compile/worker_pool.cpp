@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/compile/worker_pool.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/digest.h"
+#include "runtime/compile/worker_budget.h"
+#include "runtime/compile/worker_process.h"
+#include "runtime/compile/worker_slots.h"
+
+namespace sinter {
+namespace {
+
+using Company = WorkerSlots::Company;
+
+/// A worker leaves by itself this much after the pool would not use it any more: never between choice and request.
+constexpr std::chrono::seconds kIdleGrace{5};
+
+Digest digest_of(const CompileJob& job) {
+  DigestBuilder builder;
+  builder.field("backend", job.backend);
+  builder.field("arch", job.arch->name);
+  builder.field("entry", job.entry);
+  builder.field("source", job.source);
+  for (const protocol::NamedText& header : job.headers) {
+    builder.field("header", header.name);
+    builder.field("text", header.text);
+  }
+  for (const std::string& option : job.options) {
+    builder.field("option", option);
+  }
+  return builder.finish();
+}
+
+const protocol::BackendInfo* find_backend(const protocol::Hello& hello, std::string_view backend) {
+  const auto it = std::find_if(hello.backends.begin(), hello.backends.end(),
+                               [&](const protocol::BackendInfo& info) { return info.backend == backend; });
+  return it != hello.backends.end() ? &*it : nullptr;
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += text.empty() ? word : ", " + word;
+  }
+  return text;
+}
+
+std::string_view without_last_newline(std::string_view text) {
+  return text.substr(0, text.find_last_not_of('\n') + 1);
+}
+
+/// A compiler's log with what it wrote to stderr instead, as hiprtc's assembler does.
+std::string with_stderr(std::string log, const std::string& text) {
+  if (!text.empty()) {
+    log += log.empty() || log.ends_with('\n') ? "" : "\n";
+    log += text;
+  }
+  return log;
+}
+
+Error nonsense(std::string_view backend, std::string_view why) {
+  return make_error(ErrorCode::kInternal,
+                    fmt::format("the {} worker gave an answer that cannot be used: {}", backend, why));
+}
+
+/// Checks the reply against the job: a worker is not believed.
+Result<CodeObject> to_code_object(const CompileJob& job, protocol::CompileReply reply,
+                                  const protocol::BackendInfo& info) {
+  if (reply.format != code_format_name(job.arch->format) || reply.code.empty()) {
+    return nonsense(job.backend, fmt::format("{} bytes of '{:.20}' where {} was asked for", reply.code.size(),
+                                             reply.format, code_format_name(job.arch->format)));
+  }
+  auto facts = code_facts_from_json(reply.facts);
+  if (!facts) {
+    return nonsense(job.backend, facts.error().message);
+  }
+  if (facts->entry != job.entry) {
+    return nonsense(job.backend, fmt::format("facts of '{:.100}' where '{}' was asked for", facts->entry, job.entry));
+  }
+  CodeObject object;
+  object.format = job.arch->format;
+  object.entry = job.entry;
+  object.code = std::move(reply.code);
+  object.facts = std::move(*facts);
+  object.backend = job.backend;
+  object.compiler = info.identity;
+  object.log = std::move(reply.log);
+  object.source = job.source;
+  object.compile_ms = reply.milliseconds;
+  object.created_unix_s = static_cast<std::int64_t>(std::time(nullptr));
+  return object;
+}
+
+}  // namespace
+
+/// What belongs to one process. A fork copies it in an unknown state, so the child never touches the copy.
+struct WorkerPool::State {
+  State(std::int64_t places, std::chrono::seconds idle_limit) : owner(::getpid()), slots(places, idle_limit) {}
+
+  std::optional<Error> find_quarantined(const Digest& job) {
+    const std::lock_guard lock(mutex);
+    const auto it = quarantine.find(job);
+    return it != quarantine.end() ? std::optional(it->second) : std::nullopt;
+  }
+
+  const pid_t owner;
+  WorkerSlots slots;
+  std::mutex mutex;                     // guards quarantine
+  std::map<Digest, Error> quarantine;
+};
+
+/// A place to compile in, and a worker in it that has the backend.
+class WorkerPool::Lease {
+ public:
+  Lease(WorkerSlots& slots, std::string kind, Company company)
+      : slots_(&slots), kind_(std::move(kind)), company_(company), worker_(slots.enter(kind_, company)) {}
+  ~Lease() {
+    if (slots_ != nullptr) {
+      slots_->leave(kind_, company_, std::move(worker_));
+    }
+  }
+  Lease(Lease&& other) noexcept
+      : slots_(std::exchange(other.slots_, nullptr)), kind_(std::move(other.kind_)), company_(other.company_),
+        worker_(std::move(other.worker_)) {}
+  Lease& operator=(Lease&&) = delete;
+
+  bool has_worker() const { return worker_ != nullptr; }
+  void set_worker(std::unique_ptr<WorkerProcess> worker) { worker_ = std::move(worker); }
+  WorkerProcess& worker() { return *worker_; }
+
+ private:
+  WorkerSlots* slots_;
+  std::string kind_;
+  Company company_;
+  std::unique_ptr<WorkerProcess> worker_;
+};
+
+struct WorkerPool::Attempt {
+  Result<CodeObject> result;
+  bool worker_died = false;
+};
+
+WorkerPool::WorkerPool(CompilerLocations locations, WorkerPoolOptions options)
+    : locations_(std::move(locations)), options_(options), state_(nullptr) {}
+
+WorkerPool::~WorkerPool() {
+  State* mine = state_.load();
+  if (mine != nullptr && mine->owner == ::getpid()) {
+    delete mine;
+  }
+}
+
+WorkerPool::State& WorkerPool::state() {
+  State* current = state_.load();
+  if (current != nullptr && current->owner == ::getpid()) {
+    return *current;
+  }
+  const std::int64_t places = options_.max_workers > 0 ? options_.max_workers : worker_budget(machine_share());
+  auto fresh = std::make_unique<State>(places, options_.idle_limit);
+  // A parent's state is left as it is: its lock may be held by a thread that this process does not have, and its
+  // workers answer the parent.
+  if (state_.compare_exchange_strong(current, fresh.get())) {
+    return *fresh.release();
+  }
+  return *current;
+}
+
+Result<WorkerPool::Lease> WorkerPool::lease(const BackendLocation& location, Company company) {
+  Lease lease(state().slots, location.backend, company);
+  if (!lease.has_worker()) {
+    WorkerCommand command;
+    command.program = location.worker;
+    command.arguments = location.arguments();
+    const std::int64_t idle_s = options_.idle_limit.count() + kIdleGrace.count();
+    command.arguments.insert(command.arguments.end(), {"--idle-seconds", std::to_string(idle_s)});
+    command.environment = locations_.environment;
+    command.start_limit = options_.time_limit;
+    command.memory_limit_bytes = options_.memory_limit_bytes;
+    SINTER_TRY(auto worker, WorkerProcess::start(command));
+    lease.set_worker(std::move(worker));
+  }
+  return lease;
+}
+
+Result<CodeObject> WorkerPool::compile(const CompileJob& job) {
+  SINTER_TRY(const BackendLocation location, locations_.require(job.backend));
+  const Digest digest = digest_of(job);
+  State& mine = state();
+  if (auto refused = mine.find_quarantined(digest)) {
+    return std::move(*refused);
+  }
+  Attempt first = attempt(job, location, Company::kShared);
+  if (!first.worker_died) {
+    return std::move(first.result);
+  }
+  Attempt second = attempt(job, location, Company::kAlone);
+  if (!second.worker_died) {
+    return std::move(second.result);
+  }
+  Error error = std::move(second.result).error();
+  error.code = ErrorCode::kCompileFailed;
+  error.message = fmt::format("{} died twice over {}, the second time in a fresh worker by itself, and will not be "
+                              "given it again by this process: {}",
+                              job.backend, job.entry, error.message);
+  const std::lock_guard lock(mine.mutex);
+  mine.quarantine.emplace(digest, error);
+  return error;
+}
+
+WorkerPool::Attempt WorkerPool::attempt(const CompileJob& job, const BackendLocation& location, Company company) {
+  auto leased = lease(location, company);
+  if (!leased) {
+    return {std::move(leased).error()};
+  }
+  WorkerProcess& worker = leased->worker();
+  const protocol::BackendInfo* info = find_backend(worker.hello(), job.backend);
+  if (info == nullptr) {
+    const Error error = make_error(ErrorCode::kCompilerUnavailable,
+                                   fmt::format("{} cannot compile: {} ({})", job.backend, location.searched,
+                                               without_last_newline(worker.hello().problems)));
+    worker.reject_answer();
+    return {error};
+  }
+  if (std::find(info->archs.begin(), info->archs.end(), job.arch->name) == info->archs.end()) {
+    return {make_error(ErrorCode::kCompilerUnavailable,
+                       fmt::format("{} {} ({}) cannot compile for {}, only for {}; install a version that can, or "
+                                   "choose another compiler",
+                                   info->backend, info->version, info->library.empty() ? location.worker : info->library,
+                                   job.arch->name, join(info->archs)))};
+  }
+  const protocol::CompileRequest request{job.backend, std::string(job.arch->name), job.entry, job.source, job.headers,
+                                         job.options};
+  const auto frame = worker.exchange(protocol::encode(request), options_.time_limit);
+  const auto failed = [&](Error error, std::string log) {
+    error.log = with_stderr(std::move(log), worker.take_stderr());
+    error.source = job.source;
+    return Attempt{std::move(error), worker.state() == WorkerProcess::State::kDied};
+  };
+  if (!frame) {
+    return failed(frame.error(), {});
+  }
+  auto reply = protocol::decode_compile_reply(*frame);
+  if (!reply) {
+    worker.reject_answer();
+    return failed(nonsense(job.backend, reply.error().message), {});
+  }
+  if (!reply->ok) {
+    return failed(make_error(ErrorCode::kCompileFailed, fmt::format("{} refused {}: {}", job.backend, job.entry,
+                                                                    reply->error)),
+                  std::move(reply->log));
+  }
+  auto object = to_code_object(job, std::move(*reply), *info);
+  if (!object) {
+    worker.reject_answer();
+    return failed(std::move(object).error(), {});
+  }
+  object->log = with_stderr(std::move(object->log), worker.take_stderr());
+  return {std::move(object)};
+}
+
+Result<protocol::BackendInfo> WorkerPool::backend_info(std::string_view backend) {
+  SINTER_TRY(const BackendLocation location, locations_.require(backend));
+  SINTER_TRY(Lease leased, lease(location, Company::kShared));
+  const protocol::Hello& hello = leased.worker().hello();
+  if (const protocol::BackendInfo* info = find_backend(hello, backend)) {
+    return *info;
+  }
+  Error error = make_error(ErrorCode::kCompilerUnavailable,
+                           fmt::format("{} cannot compile: {} ({})", backend, location.searched,
+                                       without_last_newline(hello.problems)));
+  leased.worker().reject_answer();
+  return error;
+}
+
+CompilerReport WorkerPool::report() {
+  CompilerReport report;
+  for (const BackendLocation& location : locations_.backends) {
+    if (auto info = backend_info(location.backend)) {
+      report.backends.push_back(std::move(*info));
+    } else {
+      report.problems += info.error().message + "\n";
+    }
+  }
+  return report;
+}
+
+Result<protocol::InspectReply> WorkerPool::inspect(CodeFormat format, std::string_view entry,
+                                                   const std::vector<std::byte>& code) {
+  const bool wants_llvm = format == CodeFormat::kHsaco || format == CodeFormat::kSharedObject;
+  const BackendLocation* llvm = locations_.find("llvm");
+  const bool has_llvm = llvm != nullptr && !llvm->worker.empty();
+  const bool by_llvm = wants_llvm && (has_llvm || format == CodeFormat::kSharedObject);
+  SINTER_TRY(BackendLocation location, locations_.require(by_llvm ? "llvm" : "nvrtc"));
+  if (!by_llvm) {
+    // The same program without a compiler: reading facts needs none.
+    location.backend = "facts";
+    location.libraries.clear();
+  }
+  SINTER_TRY(Lease leased, lease(location, Company::kShared));
+  WorkerProcess& worker = leased.worker();
+  const protocol::InspectRequest request{std::string(code_format_name(format)), std::string(entry), code};
+  SINTER_TRY(const auto frame, worker.exchange(protocol::encode(request), options_.time_limit));
+  auto reply = protocol::decode_inspect_reply(frame);
+  if (!reply) {
+    worker.reject_answer();
+    return nonsense(location.backend, reply.error().message);
+  }
+  if (!reply->ok) {
+    return make_error(ErrorCode::kInvalidRequest, reply->error);
+  }
+  return reply;
+}
+
+}  // namespace sinter

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One compile worker: a child process that speaks base/worker_protocol.h on its descriptor 3.
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/worker_protocol.h"
+
+namespace sinter {
+
+/// What to start and within which limits.
+struct WorkerCommand {
+  std::string program;  ///< Absolute path.
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;  ///< "NAME=value"; the whole of it.
+  std::chrono::milliseconds start_limit{60'000};  ///< Until its hello, which includes a test compile.
+  std::int64_t memory_limit_bytes = 0;            ///< Of data it may allocate (RLIMIT_DATA); 0: no limit.
+};
+
+/// A running worker. It has its own process group, no terminal, no descriptor and no environment but what is given
+/// here, and runs in "/". The process is ended and reaped at the latest with this object. One thread at a time.
+class WorkerProcess {
+ public:
+  enum class State {
+    kReady,
+    kDied,      ///< It ended or hung up by itself.
+    kTimedOut,  ///< It took too long and was killed.
+    kGarbage,   ///< It sent what is no answer and was killed.
+  };
+
+  /// Starts the program and waits for its hello.
+  /// Errors: kCompilerUnavailable with what the program wrote to stderr.
+  static Result<std::unique_ptr<WorkerProcess>> start(const WorkerCommand& command);
+  ~WorkerProcess();
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
+
+  const protocol::Hello& hello() const { return hello_; }
+  State state() const { return state_; }
+
+  /// Sends one frame and returns the next one that comes. After an error the process is gone and state() says why.
+  /// Errors: kTimeout; kInternal saying how it ended.
+  Result<std::vector<std::byte>> exchange(const std::vector<std::byte>& request, std::chrono::milliseconds limit);
+
+  /// Ends a worker whose answer could not be read.
+  void reject_answer() { end(State::kGarbage); }
+
+  /// Whether the next request has a reader: false if it left because it was idle, or speaks unasked. Never blocks.
+  bool is_usable() const;
+
+  /// What it wrote to stderr since the last call, at most the last 64 KiB.
+  std::string take_stderr();
+
+ private:
+  WorkerProcess(std::string program, pid_t pid, int socket, int stderr_file);
+
+  Result<void> read_hello(std::chrono::milliseconds limit);
+  bool peer_has_hung_up() const;
+  /// Kills and reaps the process, if that has not happened yet, and remembers why.
+  void end(State why);
+  Error failure(std::string_view what) const;
+
+  std::string program_;
+  pid_t pid_;
+  int socket_;
+  int stderr_file_;
+  State state_ = State::kReady;
+  std::string end_text_;  ///< "was killed by signal 11 (Segmentation fault)".
+  protocol::Hello hello_;
+};
+
+}  // namespace sinter
