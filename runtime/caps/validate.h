@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The checks between a request and a launch, all asked of one capability row. Each refusal lists every violated limit
-// with the value, the limit and where the limit comes from. Pure functions.
+// The checks between a request and a launch, all asked of one capability row. Each refusal names its step and lists
+// every violated limit with the value, the limit and where the limit comes from. Pure functions, thread-safe.
 
 #include <cstdint>
 #include <span>
@@ -22,15 +22,18 @@ namespace sinter {
 Result<void> check_spec(const KernelSpec& spec, const BodyPlan& plan, const DeviceCaps& caps, bool exempt_vskip);
 
 /// After compiling or loading from the cache: does the binary fit the spec, its plan and the device?
-/// Target, entry, registers, LDS/shared memory, scratch and spills, wave size, argument bytes, the mode's matrix
-/// instruction, and s_setvskip in the disassembly exactly when the spec says so. Errors: kUnsupported.
-Result<void> check_code_object(const KernelSpec& spec, const BodyPlan& plan, const CodeObject& code, const DeviceCaps& caps);
+/// Target, entry, registers, LDS/shared memory, scratch and spills (none on a GPU), wave size, argument bytes, the
+/// mode's matrix instruction, and s_setvskip in the disassembly exactly when the spec says so. A fact that is kUnknown
+/// is not compared, with two exceptions: the target, and on an arch that has s_setvskip its count. Errors: kUnsupported.
+Result<void> check_code_object(const KernelSpec& spec, const BodyPlan& plan, const CodeObject& code,
+                               const DeviceCaps& caps);
 
 /// May this driver run this kernel here? Errors: kUnsupported with the quirk's reason and reference.
 Result<void> check_quirks(const KernelSpec& spec, const DeviceCaps& caps, std::string_view driver_version,
                           std::span<const Quirk> quirks);
 
-/// What a launch must not exceed, precomputed per kernel and device so that a launch costs a few compares.
+/// What a launch must not exceed, precomputed per kernel and device so that a launch costs a few compares. What `live`
+/// reports (may be null) wins over the row.
 struct LaunchLimits {
   std::uint64_t max_grid[3] = {0x7fffffff, 65535, 65535};
   std::uint64_t max_threads_per_block = 1024;
@@ -49,8 +52,9 @@ inline bool launch_fits(const LaunchLimits& limits, const LaunchShape& shape, st
 }
 Error explain_launch(const LaunchLimits& limits, const LaunchShape& shape, std::size_t args_bytes);
 
-/// Are all operands present and aligned as the argument table says? Null operands are an error unless the argument is
-/// optional, or its footprint is 0 for this launch. Returns the index of the first bad argument, or -1. No allocation.
+/// Are all operands present and aligned as the argument table says? An operand whose footprint is 0 for this launch
+/// (the mode does not use it, or there are no rows) may be anything. Returns the index of the first bad argument, or
+/// -1. No allocation.
 int first_bad_pointer(const KernelSpec& spec, const void* args);
 Error explain_pointer(const KernelSpec& spec, const void* args, int argument);
 
