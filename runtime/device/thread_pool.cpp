@@ -109,15 +109,15 @@ Result<void> ThreadPool::reserve_scratch(std::size_t bytes) {
   if (bytes <= scratch_bytes_) {
     return {};
   }
-  const std::size_t rounded = (bytes + kPage - 1) / kPage * kPage;
+  const std::size_t rounded = bytes / kPage * kPage + kPage;
   std::vector<Scratch> larger;
   larger.reserve(scratch_.size());
   for (std::size_t i = 0; i < scratch_.size(); ++i) {
-    larger.emplace_back(std::aligned_alloc(kPage, rounded));
+    larger.emplace_back(rounded > bytes ? std::aligned_alloc(kPage, rounded) : nullptr);  // no overflow
     if (larger.back() == nullptr) {
       return make_error(ErrorCode::kDriverError,
                         fmt::format("host device: no memory for the scratch of {} threads, {} bytes each",
-                                    scratch_.size(), rounded));
+                                    scratch_.size(), bytes));
     }
     std::memset(larger.back().get(), 0, rounded);  // so that no launch pays for the page faults
   }
