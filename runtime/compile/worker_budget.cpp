@@ -44,7 +44,7 @@ void for_each_cgroup(Visit visit) {
     }
     std::string path = line.substr(3);
     while (!path.empty()) {
-      visit("/sys/fs/cgroup" + path + "/");
+      visit("/sys/fs/cgroup" + path + (path == "/" ? "" : "/"));
       path.resize(path == "/" ? 0 : std::max<std::size_t>(path.rfind('/'), 1));
     }
   }
