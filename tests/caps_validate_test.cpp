@@ -73,8 +73,9 @@ std::string message(const Result<void>& result) {
 }
 std::string code_error(const CodeObject& code, const DeviceCaps& caps = device("MI300X")) {
   const auto result = check_code_object(gfx942(), gfx942_plan(), code, caps);
+  const std::string text = message(result);
   CHECK(result.error().code == ErrorCode::kUnsupported);
-  return message(result);
+  return text;
 }
 
 }  // namespace
