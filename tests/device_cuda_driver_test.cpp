@@ -206,7 +206,8 @@ TEST_CASE("a kernel of which not one block fits is refused at load") {
   const auto kernel = open_driver()->load(0, fake_code(CodeFormat::kCubin), fake_shape());
   REQUIRE_FALSE(kernel);
   CHECK(kernel.error().code == ErrorCode::kUnsupported);
-  CHECK_THAT(kernel.error().message, Catch::Contains("256 threads with 168 registers") && Catch::Contains("512 threads"));
+  CHECK_THAT(kernel.error().message,
+             Catch::Contains("256 threads with 168 registers") && Catch::Contains("512 threads"));
 }
 
 TEST_CASE("a launch passes shape, stream and a copy of the arguments") {
