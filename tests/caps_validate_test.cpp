@@ -236,6 +236,14 @@ TEST_CASE("facts that a format does not tell are not compared") {
   CHECK_FALSE(check_code_object(sm90a, plan_with(128, 0), code, device("H200")));
 }
 
+TEST_CASE("matrix instructions are compared only where the code was disassembled") {
+  CodeObject code = amd_code(gfx942());
+  code.facts.matrix_instructions.clear();
+  CHECK_FALSE(check_code_object(gfx942(), gfx942_plan(), code, device("MI300X")));
+  code.facts.instruction_count = kUnknown;
+  CHECK(check_code_object(gfx942(), gfx942_plan(), code, device("MI300X")));
+}
+
 TEST_CASE("the host may keep data on its stack") {
   const KernelSpec spec = spec_for("x86_64_v3");
   CodeObject code;
