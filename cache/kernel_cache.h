@@ -29,12 +29,12 @@ std::string_view cache_layer_name(CacheLayer layer);  ///< "memory", "local".
 
 struct CacheOptions {
   /// Holds the database; created (mode 0700) when first needed. Empty: memory only.
-  std::string directory;
+  std::string directory = {};
   std::size_t memory_bytes = 256u << 20;
   /// Accept a directory that others own or may write: they can then make this process run their code.
   bool allow_shared_directory = false;
   /// Kept with each entry as its origin, for tools: "sinter 0.1.0".
-  std::string writer;
+  std::string writer = {};
   /// The longest that one operation waits for other processes to leave the database.
   std::int64_t busy_timeout_ms = 500;
 };

@@ -46,7 +46,8 @@ class MemoryStore final : public Store {
   };
   using Entries = std::list<Entry>;
 
-  void drop(Entries::iterator entry);
+  /// Moves an entry out of the map into `dropped`.
+  void drop(Entries::iterator entry, Entries& dropped);
 
   const std::size_t max_bytes_;
   mutable std::mutex mutex_;  // Guards everything below.

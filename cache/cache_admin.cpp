@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/cache_admin.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "cache/database_files.h"
+#include "cache/entry_row.h"
+#include "cache/schema.h"
+#include "cache/sqlite_db.h"
+
+namespace sinter {
+namespace {
+
+/// A tool has more patience than a launch.
+constexpr std::chrono::seconds kLongestWait{5};
+
+constexpr std::size_t kKeyDigits = 64;
+
+Error failed(std::string message) { return make_error(ErrorCode::kCacheError, std::move(message)); }
+
+std::string hex_of(std::span<const std::byte> bytes) {
+  std::string hex;
+  for (const std::byte byte : bytes) {
+    hex += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+  }
+  return hex;
+}
+
+std::string format_name(std::int64_t format) {
+  const std::string_view name = format >= 1 && format <= 255 ? code_format_name(static_cast<CodeFormat>(format)) : "";
+  return name.empty() ? fmt::format("unknown ({})", format) : std::string(name);
+}
+
+CacheEntry to_entry(EntryRow row) {
+  CacheEntry entry;
+  entry.problem = check_whole_entry(row);
+  if (auto fields = key_fields_from_json(row.key_fields); fields) {
+    entry.key_fields = std::move(*fields);
+  }
+  if (auto facts = code_facts_from_json(row.facts); facts) {
+    entry.object.facts = std::move(*facts);
+  }
+  entry.info = {.key = to_hex(row.key),
+                .spec = std::move(row.spec),
+                .family = std::move(row.family),
+                .arch = std::move(row.arch),
+                .format = format_name(row.format),
+                .backend = row.backend,
+                .compiler = row.compiler,
+                .code_bytes = static_cast<std::int64_t>(row.code.size()),
+                .created_unix_s = row.created_unix_s,
+                .compile_ms = row.compile_ms};
+  entry.object.format = static_cast<CodeFormat>(row.format);
+  entry.object.entry = std::move(row.entry);
+  entry.object.code = std::move(row.code);
+  entry.object.backend = std::move(row.backend);
+  entry.object.compiler = std::move(row.compiler);
+  entry.object.log = std::move(row.log);
+  entry.object.source = std::move(row.source);
+  entry.object.compile_ms = row.compile_ms;
+  entry.object.created_unix_s = row.created_unix_s;
+  entry.writer = std::move(row.writer);
+  entry.sha256 = to_hex(row.sha256);
+  return entry;
+}
+
+/// A row, or why its columns cannot be taken; neither if it is gone by now.
+struct FoundRow {
+  std::optional<EntryRow> row;
+  std::string problem;
+};
+
+}  // namespace
+
+struct CacheAdmin::State {
+  DatabaseFiles files;
+  Database database;
+
+  explicit State(const std::string& directory) : files(directory) {}
+
+  Error fault(const DbStatus& status) const {
+    return failed(fmt::format("cannot read the kernel cache {}: {}", files.database, status.text()));
+  }
+
+  /// Runs a query and gives each row to `read`.
+  template <class Bind, class Read>
+  Result<void> query(std::string_view sql, Bind bind, Read read) {
+    database.start_operation(kLongestWait);
+    Statement statement;
+    if (const DbStatus status = database.prepare(sql, statement); !status.ok()) {
+      return fault(status);
+    }
+    bind(statement);
+    for (;;) {
+      switch (statement.step()) {
+        case Step::kRow: read(statement); break;
+        case Step::kDone: return {};
+        case Step::kFailed: return fault(statement.status());
+      }
+    }
+  }
+  template <class Read>
+  Result<void> query(std::string_view sql, Read read) {
+    return query(sql, [](Statement&) {}, read);
+  }
+
+  Result<FoundRow> row(std::int64_t number) {
+    FoundRow found;
+    SINTER_TRY_VOID(query(
+        schema::kGetWholeEntry, [&](Statement& statement) { statement.bind(1, number); },
+        [&](const Statement& statement) {
+          auto row = read_entry_row(statement, RowPart::kWhole);
+          if (row) {
+            found.row = std::move(*row);
+          } else {
+            found.problem = std::move(row.error().message);
+          }
+        }));
+    return found;
+  }
+
+  Result<void> check_schema();
+};
+
+Result<void> CacheAdmin::State::check_schema() {
+  std::int64_t version = 0;
+  std::int64_t application_id = 0;
+  DbStatus status = database.query_integer(schema::kGetUserVersion, version);
+  if (status.ok()) status = database.query_integer(schema::kGetApplicationId, application_id);
+  if (!status.ok()) {
+    return fault(status);
+  }
+  if (application_id != schema::application_id(version)) {
+    return failed(fmt::format("{} is not a kernel cache of Sinter (application id {:#x})", files.database, application_id));
+  }
+  if (version != schema::kVersion) {
+    return failed(fmt::format("the kernel cache {} has schema {}, this Sinter reads {}", files.database, version,
+                              schema::kVersion));
+  }
+  return {};
+}
+
+CacheAdmin::CacheAdmin(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CacheAdmin::CacheAdmin(CacheAdmin&&) noexcept = default;
+CacheAdmin& CacheAdmin::operator=(CacheAdmin&&) noexcept = default;
+CacheAdmin::~CacheAdmin() = default;
+
+const std::string& CacheAdmin::database_path() const { return state_->files.database; }
+
+Result<CacheAdmin> CacheAdmin::open(const std::string& directory) {
+  struct stat info {};
+  if (stat(directory.c_str(), &info) != 0) {
+    return failed(fmt::format("cannot open the cache directory {}: {}", directory, errno_text(errno)));
+  }
+  auto state = std::make_unique<State>(directory);
+  if (stat(state->files.database.c_str(), &info) != 0) {
+    return failed(errno == ENOENT ? fmt::format("there is no kernel cache in {}: it has no {}", directory, schema::kFileName)
+                                  : fmt::format("cannot open {}: {}", state->files.database, errno_text(errno)));
+  }
+  // A database with a log needs its shared memory even to be read. Where that cannot be made, on a read-only medium,
+  // nobody else writes either.
+  DbStatus status;
+  for (const OpenMode mode : {OpenMode::kReadOnly, OpenMode::kImmutable}) {
+    std::int64_t version = 0;
+    state->database = Database();
+    status = Database::open(state->files.database, mode, state->database);
+    if (status.ok()) {
+      state->database.skip_checkpoint_on_close();
+      state->database.start_operation(kLongestWait);
+      status = state->database.query_integer(schema::kGetUserVersion, version);
+    }
+    if (status.ok() || status.is_damage() || status.is_busy()) {
+      break;
+    }
+  }
+  if (!status.ok()) {
+    return state->fault(status);
+  }
+  SINTER_TRY_VOID(state->check_schema());
+  return CacheAdmin(std::move(state));
+}
+
+Result<std::vector<EntryInfo>> CacheAdmin::list() {
+  std::vector<EntryInfo> entries;
+  SINTER_TRY_VOID(state_->query(schema::kListEntries, [&](const Statement& row) {
+    entries.push_back({.key = hex_of(row.column_bytes(0)),
+                       .spec = std::string(row.column_text(1)),
+                       .family = std::string(row.column_text(2)),
+                       .arch = std::string(row.column_text(3)),
+                       .format = format_name(row.column_integer(4)),
+                       .backend = std::string(row.column_text(5)),
+                       .compiler = std::string(row.column_text(6)),
+                       .code_bytes = row.column_integer(7),
+                       .created_unix_s = row.column_integer(8),
+                       .compile_ms = row.column_real(9)});
+  }));
+  return entries;
+}
+
+Result<CacheEntry> CacheAdmin::show(std::string_view key_prefix) {
+  const auto lowest = digest_from_hex(fmt::format("{:0<64}", key_prefix));
+  const auto highest = digest_from_hex(fmt::format("{:f<64}", key_prefix));
+  if (key_prefix.empty() || !lowest || !highest) {
+    return make_error(ErrorCode::kInvalidRequest,
+                      fmt::format("'{}' is no key: 1 to {} hex digits are", key_prefix, kKeyDigits));
+  }
+  std::vector<std::int64_t> rows;
+  SINTER_TRY_VOID(state_->query(
+      schema::kFindRows,
+      [&](Statement& statement) {
+        statement.bind(1, std::as_bytes(std::span(lowest->bytes)));
+        statement.bind(2, std::as_bytes(std::span(highest->bytes)));
+      },
+      [&](const Statement& row) { rows.push_back(row.column_integer(0)); }));
+  if (rows.empty()) {
+    return failed(fmt::format("no entry of {} has a key that starts with {}", database_path(), key_prefix));
+  }
+  if (rows.size() > 1) {
+    return failed(fmt::format("several entries of {} have keys that start with {}: give more digits", database_path(),
+                              key_prefix));
+  }
+  SINTER_TRY(FoundRow found, state_->row(rows.front()));
+  if (!found.row) {
+    return failed(fmt::format("the entry {} of {} cannot be shown: {}", key_prefix, database_path(),
+                              found.problem.empty() ? "it was just deleted" : found.problem));
+  }
+  return to_entry(std::move(*found.row));
+}
+
+Result<VerifyReport> CacheAdmin::verify() {
+  VerifyReport report;
+  SINTER_TRY_VOID(state_->query(schema::kQuickCheck, [&](const Statement& row) {
+    if (row.column_text(0) != "ok") {
+      report.file_problems.emplace_back(row.column_text(0));
+    }
+  }));
+  std::vector<std::int64_t> rows;
+  SINTER_TRY_VOID(
+      state_->query(schema::kListRows, [&](const Statement& row) { rows.push_back(row.column_integer(0)); }));
+  for (const std::int64_t number : rows) {
+    auto found = state_->row(number);
+    if (!found) {  // Its pages are damaged; others may be whole.
+      found = FoundRow{std::nullopt, found.error().message};
+    }
+    std::string& problem = found->problem;
+    if (found->row) {
+      problem = check_whole_entry(*found->row);
+    } else if (problem.empty()) {
+      continue;  // Deleted or replaced meanwhile.
+    }
+    ++report.checked;
+    if (!problem.empty()) {
+      report.damaged.push_back({.key = found->row ? to_hex(found->row->key) : std::string(),
+                                .spec = found->row ? found->row->spec : fmt::format("row {}", number),
+                                .reason = std::move(problem)});
+    }
+  }
+  return report;
+}
+
+Result<std::vector<BadEntry>> CacheAdmin::bad_entries() {
+  std::vector<BadEntry> entries;
+  SINTER_TRY_VOID(state_->query(schema::kListBad, [&](const Statement& row) {
+    entries.push_back({.key = hex_of(row.column_bytes(0)),
+                       .spec = std::string(row.column_text(1)),
+                       .reason = std::string(row.column_text(2)),
+                       .found_unix_s = row.column_integer(3)});
+  }));
+  return entries;
+}
+
+}  // namespace sinter

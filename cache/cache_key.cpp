@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/cache_key.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace sinter {
+
+std::string_view CacheKey::field(std::string_view name) const {
+  for (const KeyField& candidate : fields) {
+    if (candidate.name == name) {
+      return candidate.value;
+    }
+  }
+  return {};
+}
+
+CacheKey make_cache_key(std::vector<KeyField> fields) {
+  DigestBuilder builder;
+  for (const KeyField& field : fields) {
+    builder.field(field.name, field.value);
+  }
+  return {builder.finish(), std::move(fields)};
+}
+
+std::string key_fields_to_json(const std::vector<KeyField>& fields) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const KeyField& field : fields) {
+    json.push_back({field.name, field.value});
+  }
+  // dump() would throw on bytes that are no UTF-8.
+  return json.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+}
+
+Result<std::vector<KeyField>> key_fields_from_json(std::string_view json) {
+  const nlohmann::json parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  std::vector<KeyField> fields;
+  bool well_formed = parsed.is_array();
+  if (well_formed) {
+    for (const nlohmann::json& pair : parsed) {
+      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string()) {
+        well_formed = false;
+        break;
+      }
+      fields.push_back({pair[0].get<std::string>(), pair[1].get<std::string>()});
+    }
+  }
+  // There is one text per list of fields, so comparing texts checks spacing and escapes at once.
+  if (!well_formed || key_fields_to_json(fields) != json) {
+    return make_error(ErrorCode::kCacheError,
+                      fmt::format("the fields of a cache key are not in canonical form: {:.200}", json));
+  }
+  return fields;
+}
+
+}  // namespace sinter

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/kernel_cache.h"
+
+#include <chrono>
+#include <utility>
+
+#include "cache/sqlite_store.h"
+
+namespace sinter {
+namespace {
+
+/// Texts are remembered to say each once; a fault whose text varies without end must not fill memory or logs.
+constexpr std::size_t kMaxReportedProblems = 100;
+
+void count(std::atomic<std::int64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
+std::int64_t read(const std::atomic<std::int64_t>& counter) { return counter.load(std::memory_order_relaxed); }
+
+}  // namespace
+
+std::string_view cache_layer_name(CacheLayer layer) {
+  switch (layer) {
+    case CacheLayer::kMemory: return "memory";
+    case CacheLayer::kLocal: return "local";
+  }
+  return "?";
+}
+
+KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
+    : directory_(options.directory), on_problem_(std::move(on_problem)), memory_(options.memory_bytes) {
+  if (directory_.empty()) {
+    return;
+  }
+  local_ = std::make_unique<SqliteStore>(
+      SqliteStoreOptions{.directory = std::move(options.directory),
+                         .allow_shared_directory = options.allow_shared_directory,
+                         .writer = std::move(options.writer),
+                         .busy_timeout = std::chrono::milliseconds(options.busy_timeout_ms)},
+      [this](std::string problem) { report(std::move(problem)); });
+}
+
+KernelCache::~KernelCache() = default;
+
+std::optional<CacheHit> KernelCache::lookup(const CacheKey& key) {
+  if (auto code = memory_.get(key); code && *code != nullptr) {
+    count(memory_hits_);
+    return CacheHit{std::move(*code), CacheLayer::kMemory};
+  }
+  if (local_ != nullptr) {
+    auto code = local_->get(key);
+    if (!code) {
+      count_fault(code.error());
+    } else if (*code != nullptr) {
+      count(local_hits_);
+      (void)memory_.put(key, *code);  // The memory layer has no faults.
+      return CacheHit{std::move(*code), CacheLayer::kLocal};
+    }
+  }
+  count(misses_);
+  return std::nullopt;
+}
+
+void KernelCache::store(const CacheKey& key, std::shared_ptr<const CodeObject> code) {
+  (void)memory_.put(key, code);
+  if (local_ == nullptr) {
+    return;
+  }
+  if (const auto stored = local_->put(key, std::move(code)); stored) {
+    count(stores_);
+  } else {
+    count_fault(stored.error());
+  }
+}
+
+std::optional<std::string> KernelCache::compiler_identity(std::string_view stamp) {
+  if (local_ == nullptr) {
+    return std::nullopt;
+  }
+  auto identity = local_->compiler_identity(stamp);
+  if (!identity) {
+    count_fault(identity.error());
+    return std::nullopt;
+  }
+  return std::move(*identity);
+}
+
+void KernelCache::remember_compiler_identity(std::string_view stamp, std::string_view identity) {
+  if (local_ == nullptr) {
+    return;
+  }
+  if (const auto stored = local_->remember_compiler_identity(stamp, identity); !stored) {
+    count_fault(stored.error());
+  }
+}
+
+CacheCounters KernelCache::counters() const {
+  return {.memory_hits = read(memory_hits_),
+          .local_hits = read(local_hits_),
+          .misses = read(misses_),
+          .bad_entries = local_ == nullptr ? 0 : local_->bad_entries(),
+          .storage_faults = read(storage_faults_),
+          .stores = read(stores_)};
+}
+
+void KernelCache::count_fault(const Error& error) {
+  count(storage_faults_);
+  report(error.message);
+}
+
+void KernelCache::report(std::string problem) {
+  {
+    std::lock_guard lock(problems_mutex_);
+    if (reported_.size() >= kMaxReportedProblems || !reported_.insert(problem).second) {
+      return;
+    }
+  }
+  if (on_problem_) {
+    on_problem_(std::move(problem));
+  }
+}
+
+}  // namespace sinter

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/schema.h"
+
+namespace sinter::schema {
+
+static_assert(kVersion == 1, "kCreate writes version and application id as numbers");
+
+// Incremental auto-vacuum cannot be switched on later, and without it a cache that shrinks keeps its file size.
+const char* const kBeforeCreate = "PRAGMA auto_vacuum=INCREMENTAL;";
+
+// `entry`: what a read needs stands before `code`, and what only tools read behind it, so that a read follows a row's
+// overflow pages no further than the code.
+// `bad` takes rows as they were found, so its columns have no types and no constraints.
+const char* const kCreate = R"sql(
+CREATE TABLE entry (
+  digest BLOB PRIMARY KEY NOT NULL,
+  key_fields TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  family TEXT NOT NULL,
+  arch TEXT NOT NULL,
+  format INTEGER NOT NULL,
+  entry TEXT NOT NULL,
+  facts TEXT NOT NULL,
+  backend TEXT NOT NULL,
+  compiler TEXT NOT NULL,
+  compile_ms REAL NOT NULL,
+  created_unix_s INTEGER NOT NULL,
+  writer TEXT NOT NULL,
+  code_bytes INTEGER NOT NULL,
+  sha256 BLOB NOT NULL,
+  checksum INTEGER NOT NULL,
+  text_checksum INTEGER NOT NULL,
+  code BLOB NOT NULL,
+  log TEXT NOT NULL,
+  source TEXT NOT NULL
+) STRICT;
+CREATE TABLE bad (
+  id INTEGER PRIMARY KEY,
+  found_unix_s, reason,
+  digest, key_fields, spec, family, arch, format, entry, facts, backend, compiler, compile_ms, created_unix_s, writer,
+  code_bytes, sha256, checksum, text_checksum, code, log, source
+);
+CREATE TABLE compiler_identity (
+  id INTEGER PRIMARY KEY,
+  stamp TEXT UNIQUE NOT NULL,
+  identity TEXT NOT NULL,
+  checksum INTEGER NOT NULL
+) STRICT;
+PRAGMA application_id=1397642241;
+PRAGMA user_version=1;
+)sql";
+
+static_assert(application_id(kVersion) == 1397642241);
+
+// NORMAL: in a log, a power cut may lose the last entries but never the file. The limit empties the log when the last
+// connection closes, so that the next process has nothing to recover.
+const char* const kConnectionSettings = "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=0;";
+
+#define SINTER_READ_COLUMNS \
+  "digest, key_fields, format, entry, facts, backend, compiler, compile_ms, created_unix_s, sha256, checksum, code"
+#define SINTER_TOOL_COLUMNS "spec, family, arch, writer, code_bytes, text_checksum, log, source"
+#define SINTER_ALL_COLUMNS SINTER_READ_COLUMNS ", " SINTER_TOOL_COLUMNS
+
+const std::string_view kGetEntry = "SELECT " SINTER_READ_COLUMNS " FROM entry WHERE digest = ?1";
+const std::string_view kPutEntry =
+    "INSERT OR REPLACE INTO entry (" SINTER_ALL_COLUMNS
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+
+const std::string_view kCopyToBad =
+    "INSERT INTO bad (found_unix_s, reason, " SINTER_ALL_COLUMNS ") SELECT ?2, ?3, " SINTER_ALL_COLUMNS
+    " FROM entry WHERE digest = ?1";
+const std::string_view kDeleteEntry = "DELETE FROM entry WHERE digest = ?1";
+const std::string_view kTrimBad = "DELETE FROM bad WHERE id NOT IN (SELECT id FROM bad ORDER BY id DESC LIMIT ?1)";
+
+const std::string_view kListEntries =
+    "SELECT digest, spec, family, arch, format, backend, compiler, code_bytes, created_unix_s, compile_ms FROM entry "
+    "ORDER BY family, arch, spec, digest";
+const std::string_view kListRows = "SELECT rowid FROM entry ORDER BY rowid";
+const std::string_view kFindRows = "SELECT rowid FROM entry WHERE digest BETWEEN ?1 AND ?2 LIMIT 2";
+const std::string_view kGetWholeEntry = "SELECT " SINTER_ALL_COLUMNS " FROM entry WHERE rowid = ?1";
+const std::string_view kListBad = "SELECT digest, spec, reason, found_unix_s FROM bad ORDER BY id DESC";
+const std::string_view kQuickCheck = "PRAGMA quick_check(8)";
+
+const std::string_view kGetIdentity = "SELECT identity, checksum FROM compiler_identity WHERE stamp = ?1";
+const std::string_view kPutIdentity =
+    "INSERT OR REPLACE INTO compiler_identity (stamp, identity, checksum) VALUES (?1, ?2, ?3)";
+const std::string_view kTrimIdentity =
+    "DELETE FROM compiler_identity WHERE id NOT IN (SELECT id FROM compiler_identity ORDER BY id DESC LIMIT ?1)";
+
+}  // namespace sinter::schema

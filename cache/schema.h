@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The database as text: every table and statement of the cache, version 1 (docs/cache_format.md). The order of columns in
+// the statements is the order in which entry_row.cpp reads and binds them.
+
+#include <cstdint>
+#include <string_view>
+
+namespace sinter::schema {
+
+inline constexpr std::string_view kFileName = "sinter-v1.db";
+
+inline constexpr std::int64_t kVersion = 1;
+/// The header's application_id of a database of schema `version`: "SNT" and the version once more, so that a damaged
+/// user_version is not taken for a newer schema.
+constexpr std::int64_t application_id(std::int64_t version) { return 0x534e5400 + version; }
+
+/// Rows of `bad` and of `compiler_identity` that are kept, newest first.
+inline constexpr std::int64_t kMaxBadRows = 32;
+inline constexpr std::int64_t kMaxIdentityRows = 256;
+
+// --- Making and opening ---
+
+extern const char* const kCreate;        ///< On an empty database, in a transaction.
+extern const char* const kBeforeCreate;  ///< Before the first table, outside of a transaction.
+extern const char* const kConnectionSettings;
+
+inline constexpr std::string_view kGetUserVersion = "PRAGMA user_version";
+inline constexpr std::string_view kGetApplicationId = "PRAGMA application_id";
+inline constexpr std::string_view kUseWal = "PRAGMA journal_mode=WAL";
+/// On a network a log left by a local user is folded in first; with an exclusive lock no shared memory is needed for it.
+inline constexpr const char* kLockExclusively = "PRAGMA locking_mode=EXCLUSIVE";
+inline constexpr std::string_view kUseRollbackJournal = "PRAGMA journal_mode=DELETE";
+inline constexpr const char* kLockNormally = "PRAGMA locking_mode=NORMAL";
+
+// --- Entries ---
+
+/// What a hit needs. ?1 digest.
+extern const std::string_view kGetEntry;
+extern const std::string_view kPutEntry;
+
+/// Set one entry aside. ?1 digest, ?2 time, ?3 reason.
+extern const std::string_view kCopyToBad;
+extern const std::string_view kDeleteEntry;
+extern const std::string_view kTrimBad;  ///< ?1 rows to keep.
+
+// --- Tools ---
+
+extern const std::string_view kListEntries;
+extern const std::string_view kListRows;       ///< Row numbers.
+extern const std::string_view kFindRows;       ///< ?1 lowest digest, ?2 highest digest: up to 2 row numbers.
+extern const std::string_view kGetWholeEntry;  ///< All columns, those of kGetEntry first. ?1 row number.
+extern const std::string_view kListBad;
+extern const std::string_view kQuickCheck;
+
+// --- Compiler identities ---
+
+extern const std::string_view kGetIdentity;   ///< ?1 stamp.
+extern const std::string_view kPutIdentity;   ///< ?1 stamp, ?2 identity, ?3 checksum.
+extern const std::string_view kTrimIdentity;  ///< ?1 rows to keep.
+
+}  // namespace sinter::schema
