@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a runtime and its compile workers say to each other over a socketpair (the worker's descriptor 3... see docs).
+// What a runtime and its compile workers say to each other over a socketpair.
 //
 // A frame is a little-endian u32 length followed by that many bytes of CBOR, one map with a "type". The worker speaks
 // first ("hello"), then answers each request in order. Every frame is bounded and parsed defensively on both sides:
