@@ -2,20 +2,15 @@
 #include "base/worker_protocol.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/types.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <chrono>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+
+#include "base/cbor_shape.h"
 
 namespace sinter::protocol {
 namespace {
@@ -23,103 +18,12 @@ namespace {
 using Json = nlohmann::json;
 using Bytes = std::vector<std::byte>;
 
-// A message is a map of at most: texts, bytes, numbers, arrays of texts, and arrays of maps that hold arrays of texts.
-constexpr int kMaxDepth = 5;
-constexpr std::size_t kMaxItems = 1u << 16;
-constexpr std::size_t kReadChunkBytes = 1u << 20;
-
 Error bad_message(std::string_view why) {
   return make_error(ErrorCode::kInternal, fmt::format("malformed worker message: {}", why));
 }
 
-// --- content -------------------------------------------------------------------------------------------------------
-
-/// Walks the CBOR without building anything and refuses what a message never has: nesting beyond kMaxDepth, more than
-/// kMaxItems items, indefinite lengths, tags, lengths beyond the frame. nlohmann's reader recurses for the first and
-/// the third, and makes 16 bytes of each item, so a hostile frame could exhaust stack or memory there.
-class ShapeCheck {
- public:
-  explicit ShapeCheck(const Bytes& frame) : frame_(frame) {}
-
-  Result<void> run() {
-    SINTER_TRY_VOID(item(0));
-    if (at_ != frame_.size()) {
-      return bad_message(fmt::format("{} bytes after the message", frame_.size() - at_));
-    }
-    return {};
-  }
-
- private:
-  /// CBOR's major types that need a look (RFC 8949, 3.1).
-  enum Major : unsigned { kBytes = 2, kText = 3, kArray = 4, kMap = 5, kTag = 6 };
-
-  Result<void> item(int depth) {
-    if (depth > kMaxDepth) {
-      return bad_message(fmt::format("nested deeper than {}", kMaxDepth));
-    }
-    if (++items_ > kMaxItems) {
-      return bad_message(fmt::format("more than {} items", kMaxItems));
-    }
-    if (at_ == frame_.size()) {
-      return bad_message("it ends within a value");
-    }
-    const auto head = std::to_integer<unsigned>(frame_[at_++]);
-    SINTER_TRY(const std::uint64_t argument, read_argument(head & 0x1f));
-    switch (head >> 5) {
-      case kBytes:
-      case kText:
-        if (argument > frame_.size() - at_) {
-          return bad_message(fmt::format("a text of {} bytes in a frame that has {} left", argument,
-                                         frame_.size() - at_));
-        }
-        at_ += static_cast<std::size_t>(argument);
-        return {};
-      case kArray:
-      case kMap:
-        return children(argument, (head >> 5) == kMap ? 2 : 1, depth);
-      case kTag:
-        return bad_message("a tagged value");
-      default:
-        return {};  // numbers, true, false, null
-    }
-  }
-
-  Result<void> children(std::uint64_t count, std::uint64_t items_each, int depth) {
-    if (count > kMaxItems) {
-      return bad_message(fmt::format("{} elements, above the limit of {}", count, kMaxItems));
-    }
-    for (std::uint64_t i = 0; i < count * items_each; ++i) {
-      SINTER_TRY_VOID(item(depth + 1));
-    }
-    return {};
-  }
-
-  /// The number in or after the head byte. 24 to 27 say that 1, 2, 4 or 8 big-endian bytes follow.
-  Result<std::uint64_t> read_argument(unsigned low) {
-    if (low < 24) {
-      return std::uint64_t{low};
-    }
-    if (low > 27) {
-      return bad_message("a value of indefinite length");
-    }
-    const std::size_t size = std::size_t{1} << (low - 24);
-    if (size > frame_.size() - at_) {
-      return bad_message("it ends within a length");
-    }
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      value = (value << 8) | std::to_integer<std::uint64_t>(frame_[at_++]);
-    }
-    return value;
-  }
-
-  const Bytes& frame_;
-  std::size_t at_ = 0;
-  std::size_t items_ = 0;
-};
-
 Result<Json> parse(const Bytes& frame) {
-  SINTER_TRY_VOID(ShapeCheck(frame).run());
+  SINTER_TRY_VOID(check_cbor_shape(frame));
   Json message = Json::from_cbor(frame, /*strict=*/true, /*allow_exceptions=*/false);
   if (!message.is_object()) {
     return bad_message("it is not a map");
@@ -269,86 +173,6 @@ Bytes to_frame(const Json& message) {
   return frame;
 }
 
-// --- frames --------------------------------------------------------------------------------------------------------
-
-/// A point in time that waits are measured against; without a limit where the timeout is negative.
-class Deadline {
- public:
-  explicit Deadline(int timeout_ms)
-      : limited_(timeout_ms >= 0), end_(Clock::now() + std::chrono::milliseconds(std::max(timeout_ms, 0))) {}
-
-  /// For poll(): -1 without a limit. Rounded up, so that the last wait does not spin.
-  int remaining_ms() const {
-    if (!limited_) {
-      return -1;
-    }
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now()).count();
-    return static_cast<int>(std::max<decltype(left)>(left, 0));
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  bool limited_;
-  Clock::time_point end_;
-};
-
-Error peer_error(std::string_view what) {
-  return make_error(ErrorCode::kInternal, fmt::format("the worker connection failed: {}", what));
-}
-
-/// Waits until `fd` has `event`. A hang-up counts as ready: the next read or write says what happened.
-Result<void> wait_for(int fd, short event, const Deadline& deadline) {
-  for (;;) {
-    pollfd entry{fd, event, 0};
-    const int ready = ::poll(&entry, 1, deadline.remaining_ms());
-    if (ready > 0) {
-      return {};
-    }
-    if (ready == 0) {
-      return make_error(ErrorCode::kTimeout, "the worker connection timed out");
-    }
-    if (errno != EINTR) {
-      return peer_error(std::strerror(errno));
-    }
-  }
-}
-
-bool is_temporary(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
-
-Result<void> send_all(int fd, const std::byte* data, std::size_t size, const Deadline& deadline) {
-  while (size > 0) {
-    SINTER_TRY_VOID(wait_for(fd, POLLOUT, deadline));
-    // MSG_NOSIGNAL: a peer that died must not kill this process with SIGPIPE.
-    const ssize_t sent = ::send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && !is_temporary(errno)) {
-      return peer_error(std::strerror(errno));
-    }
-    if (sent > 0) {
-      data += sent;
-      size -= static_cast<std::size_t>(sent);
-    }
-  }
-  return {};
-}
-
-Result<void> receive_all(int fd, std::byte* data, std::size_t size, const Deadline& deadline) {
-  while (size > 0) {
-    SINTER_TRY_VOID(wait_for(fd, POLLIN, deadline));
-    const ssize_t received = ::recv(fd, data, size, MSG_DONTWAIT);
-    if (received == 0) {
-      return peer_error("the other side closed it");
-    }
-    if (received < 0 && !is_temporary(errno)) {
-      return peer_error(std::strerror(errno));
-    }
-    if (received > 0) {
-      data += received;
-      size -= static_cast<std::size_t>(received);
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 std::vector<std::byte> encode(const Hello& message) {
@@ -472,42 +296,6 @@ Result<InspectReply> decode_inspect_reply(const std::vector<std::byte>& frame) {
     fields.read("facts", message.facts);
     fields.read("disassembly", message.disassembly);
   });
-}
-
-Result<void> write_frame(int fd, const std::vector<std::byte>& content, int timeout_ms) {
-  if (content.size() > kMaxFrameBytes) {
-    return make_error(ErrorCode::kInternal, fmt::format("a worker message of {} bytes is above the limit of {}",
-                                                        content.size(), kMaxFrameBytes));
-  }
-  std::array<std::byte, 4> head{};
-  for (std::size_t i = 0; i < head.size(); ++i) {
-    head[i] = static_cast<std::byte>(content.size() >> (8 * i));
-  }
-  const Deadline deadline(timeout_ms);
-  SINTER_TRY_VOID(send_all(fd, head.data(), head.size(), deadline));
-  return send_all(fd, content.data(), content.size(), deadline);
-}
-
-Result<std::vector<std::byte>> read_frame(int fd, int timeout_ms) {
-  const Deadline deadline(timeout_ms);
-  std::array<std::byte, 4> head{};
-  SINTER_TRY_VOID(receive_all(fd, head.data(), head.size(), deadline));
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < head.size(); ++i) {
-    size |= std::to_integer<std::size_t>(head[i]) << (8 * i);
-  }
-  if (size > kMaxFrameBytes) {
-    return bad_message(fmt::format("a frame of {} bytes, above the limit of {}", size, kMaxFrameBytes));
-  }
-  // Grown as the bytes arrive: a peer that announces much and sends nothing costs no memory.
-  std::vector<std::byte> content;
-  while (content.size() < size) {
-    const std::size_t have = content.size();
-    const std::size_t chunk = std::min(size - have, kReadChunkBytes);
-    content.resize(have + chunk);
-    SINTER_TRY_VOID(receive_all(fd, content.data() + have, chunk, deadline));
-  }
-  return content;
 }
 
 }  // namespace sinter::protocol
