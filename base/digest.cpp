@@ -7,6 +7,7 @@
 #include "base/digest.h"
 
 #include <openssl/sha.h>
+#define XXH_INLINE_ALL  // no library for one function
 #include <xxhash.h>
 
 namespace sinter {
