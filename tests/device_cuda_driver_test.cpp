@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -309,17 +310,20 @@ TEST_CASE("a loaded kernel and a buffer keep the context when their driver is go
 
 TEST_CASE("after the CUDA driver's shutdown nothing is unloaded any more") {
   FakeGpu& fake = fresh_fake(SINTER_FAKE_CUDA);
+  void* left_behind = nullptr;
   {
     const auto driver = open_driver();
     const auto kernel = load(*driver);
     const auto buffer = driver->allocate(0, 64);
     REQUIRE(buffer);
+    left_behind = (*buffer)->data();
     fake.failures["cuCtxPushCurrent"] = 4;
   }
   CHECK(count_calls(fake, "cuModuleUnload") == 0);
   CHECK(count_calls(fake, "cuMemFree") == 0);
   fake.live_modules = 0;
   fake.live_buffers = 0;
+  std::free(left_behind);
 }
 
 TEST_CASE("CUDA buffers bring bytes to the device and back, within their size") {

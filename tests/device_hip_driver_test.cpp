@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -229,17 +230,20 @@ TEST_CASE("a failed HIP launch names the error, and the host's next check of its
 
 TEST_CASE("after the HIP runtime's shutdown nothing is unloaded any more") {
   FakeGpu& fake = fresh_fake(SINTER_FAKE_HIP6);
+  void* left_behind = nullptr;
   {
     const auto driver = open_driver();
     const auto kernel = load(*driver);
     const auto buffer = driver->allocate(0, 64);
     REQUIRE(buffer);
+    left_behind = (*buffer)->data();
     fake.failures["hipGetDevice"] = 4;
   }
   CHECK(count_calls(fake, "hipModuleUnload") == 0);
   CHECK(count_calls(fake, "hipFree") == 0);
   fake.live_modules = 0;
   fake.live_buffers = 0;
+  std::free(left_behind);
 }
 
 TEST_CASE("a HIP kernel and a buffer outlive their driver") {

@@ -44,6 +44,7 @@ struct LaunchConfig {
 
 }  // namespace
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 FakeGpu* fake_gpu() { return &fake(); }
@@ -313,3 +314,4 @@ int cuEventElapsedTime(float* ms, void*, void*) {
 }
 
 }  // extern "C"
+#pragma GCC visibility pop

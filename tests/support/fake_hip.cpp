@@ -54,6 +54,7 @@ int write_properties(void* properties, std::size_t bytes, std::size_t arch_offse
 
 }  // namespace
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 FakeGpu* fake_gpu() { return &fake(); }
@@ -254,3 +255,4 @@ int hipEventElapsedTime(float* ms, void*, void*) {
 #endif
 
 }  // extern "C"
+#pragma GCC visibility pop
