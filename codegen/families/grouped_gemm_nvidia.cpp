@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,48 +19,62 @@ namespace {
 constexpr std::int64_t kKiB = 1024;
 constexpr int kWarpSize = 32;
 constexpr int kMinStages = 2;
+/// Two warps for each of an SM's four schedulers: one computes while the other waits.
+constexpr int kBusyThreads = 256;
 
-/// Warps over a tile and how many blocks should share an SM; `m` is 0 where the mode has no such tile.
-struct WarpLayout {
-  int m = 0, n = 0;
-  int blocks_per_sm = 1;  ///< As many as 65,536 registers hold, by what ptxas reports for this tile.
-};
-
-/// The m and n of a tile. fp8_block keeps two accumulators, so a warp's part is at most 64 x 32 outputs there and 64 x 64
-/// else: more would spill at 255 registers per thread.
+/// The m and n of a tile and the warps over it.
 struct TileLayout {
   int m, n;
-  WarpLayout none, fp8_block;
+  int warps_m, warps_n;
+  int blocks_per_sm;  ///< To aim for: as many as 65,536 registers hold, by what ptxas reports for this tile.
 };
 
-// Best general choice first, by large groups on an H200 (bench/nvidia_grouped_gemm.py).
-constexpr std::array kTileLayouts = {
-    TileLayout{128, 256, {2, 4, 1}, {}},
-    TileLayout{128, 128, {2, 2, 2}, {2, 4, 1}},
-    TileLayout{256, 128, {4, 2, 1}, {}},
-    TileLayout{64, 256, {1, 4, 2}, {}},
-    TileLayout{64, 128, {2, 2, 3}, {2, 2, 2}},
-    TileLayout{128, 64, {2, 2, 3}, {2, 2, 2}},
-    TileLayout{64, 64, {2, 2, 4}, {2, 2, 3}},
-    TileLayout{32, 128, {1, 4, 4}, {1, 4, 3}},
-    TileLayout{16, 128, {1, 4, 4}, {1, 4, 4}},
+// In each mode the best general choice comes first, by groups of 384 and 8192 rows on an H200
+// (bench/nvidia_grouped_gemm.py).
+
+/// A warp computes up to 64 x 64 outputs: 128 of its 255 registers per thread.
+constexpr TileLayout kTilesNone[] = {
+    {128, 256, 2, 4, 1}, {128, 128, 2, 2, 2}, {64, 256, 1, 4, 2}, {64, 128, 2, 2, 3},
+    {128, 64, 2, 2, 3},  {64, 64, 2, 2, 4},   {32, 128, 1, 4, 4}, {16, 128, 1, 4, 4},
 };
 
-/// Bytes of a row of a step in shared memory: the template's swizzle knows these.
+/// Here a warp has two accumulators, the sum and that of one step, so its part is half as large.
+constexpr TileLayout kTilesFp8Block[] = {
+    {64, 128, 2, 2, 2}, {128, 64, 2, 2, 2}, {128, 128, 2, 4, 1},
+    {64, 64, 2, 2, 3},  {32, 128, 1, 4, 3}, {16, 128, 1, 4, 4},
+};
+
+/// Bytes of a row of a step in shared memory: the template's swizzle knows these. The short ones are for large tiles,
+/// whose stages are large too; small tiles gain nothing, and some then spill on sm_80.
 constexpr std::array kRowBytes = {128, 64};
+constexpr int kShortRowTile = 128 * 64;
 
 bool is_fp8(const KernelSpec& spec) { return spec[kQuant] == kQuantFp8Block; }
 int element_bytes(const KernelSpec& spec) { return is_fp8(spec) ? 1 : 2; }
 
 /// The template is tried on these; later archs run its PTX.
-bool has_body(const Arch& arch) { return arch.vendor == Vendor::kNvidia && arch.compute_capability >= 80 && arch.compute_capability <= 90; }
+bool has_body(const Arch& arch) {
+  return arch.vendor == Vendor::kNvidia && arch.compute_capability >= 80 && arch.compute_capability <= 90;
+}
+
+/// Bytes of shared memory for one block. PTX may meet any later device, and some (sm_86, sm_89, sm_120) have 99 KiB.
+std::int64_t shared_memory_limit(const Arch& arch) {
+  constexpr std::int64_t kSmallestOfLaterDevices = 99 * kKiB;
+  return arch.format == CodeFormat::kPtx ? std::min(arch.max_shared_memory_bytes, kSmallestOfLaterDevices)
+                                         : arch.max_shared_memory_bytes;
+}
+
+std::span<const TileLayout> tile_layouts(const KernelSpec& spec) {
+  return is_fp8(spec) ? std::span<const TileLayout>(kTilesFp8Block) : std::span<const TileLayout>(kTilesNone);
+}
 
 /// A tile that the template can be built with.
 struct Build {
-  WarpLayout warps;
+  TileLayout layout;
   int threads;
   std::int64_t stage_bytes, table_bytes;
-  int stages;  ///< Below kMinStages: the arch's shared memory is too small.
+  int stages;         ///< Below kMinStages: the arch's shared memory is too small.
+  int blocks_per_sm;  ///< That shared memory has room for, at most what the layout aims for.
 
   std::int64_t shared_bytes() const { return std::max(stages, kMinStages) * stage_bytes + table_bytes; }
 };
@@ -73,18 +89,17 @@ int stages_that_fit(const Build& build, std::int64_t limit, int blocks, int most
 
 /// How `tile` is built, or nothing if the template cannot express it. Mirrors Layout in the template.
 std::optional<Build> build_of(const KernelSpec& spec, TileShape tile) {
-  const auto* layout = std::find_if(kTileLayouts.begin(), kTileLayouts.end(),
-                                    [&](const TileLayout& t) { return t.m == tile.m && t.n == tile.n; });
+  const auto layouts = tile_layouts(spec);
+  const auto layout =
+      std::find_if(layouts.begin(), layouts.end(), [&](const TileLayout& t) { return t.m == tile.m && t.n == tile.n; });
   const int row_bytes = tile.k * element_bytes(spec);
-  if (layout == kTileLayouts.end() || std::find(kRowBytes.begin(), kRowBytes.end(), row_bytes) == kRowBytes.end()) {
+  if (layout == layouts.end() || std::find(kRowBytes.begin(), kRowBytes.end(), row_bytes) == kRowBytes.end() ||
+      (row_bytes < kRowBytes[0] && tile.m * tile.n < kShortRowTile)) {
     return std::nullopt;
   }
   Build build;
-  build.warps = is_fp8(spec) ? layout->fp8_block : layout->none;
-  build.threads = build.warps.m * build.warps.n * kWarpSize;
-  if (build.threads == 0 || tile.m * (row_bytes / 16) % build.threads != 0) {
-    return std::nullopt;
-  }
+  build.layout = *layout;
+  build.threads = layout->warps_m * layout->warps_n * kWarpSize;
   build.stage_bytes = std::int64_t{tile.m + tile.n} * row_bytes;
   if (is_fp8(spec)) {
     const std::int64_t scales = tile.m + (tile.n + kScaleBlock - 1) / kScaleBlock;
@@ -94,20 +109,20 @@ std::optional<Build> build_of(const KernelSpec& spec, TileShape tile) {
 
   // Three stages hide the latency of memory; a fourth helps, and small tiles, which wait most, take more. Fewer blocks
   // on an SM are better than two stages.
-  const std::int64_t limit = spec.arch->max_shared_memory_bytes;
+  const std::int64_t limit = shared_memory_limit(*spec.arch);
   const int most = tile.m <= 32 ? 6 : 4;
-  int blocks = build.warps.blocks_per_sm;
-  while (blocks > 1 && stages_that_fit(build, limit, blocks, most) < 3) {
-    --blocks;
+  build.blocks_per_sm = layout->blocks_per_sm;
+  while (build.blocks_per_sm > 1 && stages_that_fit(build, limit, build.blocks_per_sm, most) < 3) {
+    --build.blocks_per_sm;
   }
-  build.stages = stages_that_fit(build, limit, blocks, most);
+  build.stages = stages_that_fit(build, limit, build.blocks_per_sm, most);
   return build;
 }
 
 /// Every tile that fits.
 std::vector<TileShape> all_tiles(const KernelSpec& spec) {
   std::vector<TileShape> tiles;
-  for (const TileLayout& layout : kTileLayouts) {
+  for (const TileLayout& layout : tile_layouts(spec)) {
     for (const int row_bytes : kRowBytes) {
       const TileShape tile{layout.m, layout.n, row_bytes / element_bytes(spec)};
       const auto build = build_of(spec, tile);
@@ -138,13 +153,16 @@ class NvidiaBody final : public Body {
       return {};
     }
     std::vector<TileShape> tiles = all_tiles(spec);
-    // Tiles that pad N by more than an eighth come last, and where 64 columns of bf16 leave only two stages, 32 come first.
+    // First those that keep an SM busy on this arch, three stages ahead, and pad N by an eighth at most.
+    const auto keeps_busy = [&](TileShape tile) {
+      const auto build = build_of(spec, tile);
+      return build->stages > kMinStages && build->threads * build->blocks_per_sm >= kBusyThreads;
+    };
     const auto pads_little = [&](TileShape tile) {
       const std::int64_t padded = (spec[kN] + tile.n - 1) / tile.n * tile.n;
       return (padded - spec[kN]) * 8 <= spec[kN];
     };
-    const auto has_depth = [&](TileShape tile) { return build_of(spec, tile)->stages > kMinStages; };
-    std::stable_partition(tiles.begin(), tiles.end(), has_depth);
+    std::stable_partition(tiles.begin(), tiles.end(), keeps_busy);
     std::stable_partition(tiles.begin(), tiles.end(), pads_little);
     return tiles;
   }
@@ -156,13 +174,16 @@ class NvidiaBody final : public Body {
     const TileShape tile = spec.tile(kTile);
     const auto build = build_of(spec, tile);
     if (!build) {
-      return refuse(spec, fmt::format("tile {}x{}x{} is not one of {}", tile.m, tile.n, tile.k, tile_names(all_tiles(spec))));
+      return refuse(spec,
+                    fmt::format("tile {}x{}x{} is not one of {}", tile.m, tile.n, tile.k, tile_names(all_tiles(spec))));
     }
     if (build->stages < kMinStages) {
-      return refuse(spec, fmt::format("tile {}x{}x{} with {} groups needs {} bytes of shared memory for {} stages; a block has {} "
-                                      "(codegen/arch.cpp: CUDA C++ Programming Guide); tiles that fit: {}",
-                                      tile.m, tile.n, tile.k, spec[kGroups], build->shared_bytes(), kMinStages,
-                                      spec.arch->max_shared_memory_bytes, tile_names(all_tiles(spec))));
+      return refuse(
+          spec,
+          fmt::format("tile {}x{}x{} with {} groups needs {} bytes of shared memory for {} stages; a block has {} "
+                      "(codegen/arch.cpp: CUDA C++ Programming Guide); tiles that fit: {}",
+                      tile.m, tile.n, tile.k, spec[kGroups], build->shared_bytes(), kMinStages,
+                      shared_memory_limit(*spec.arch), tile_names(all_tiles(spec))));
     }
     BodyPlan plan;
     plan.template_path = "grouped_gemm/nvidia.h";
@@ -186,10 +207,17 @@ class NvidiaBody final : public Body {
  private:
   static std::string params(const KernelSpec& spec, TileShape tile, const Build& build) {
     const std::pair<std::string_view, std::int64_t> constants[] = {
-        {"kN", spec[kN]},           {"kK", spec[kK]},           {"kGroups", spec[kGroups]},
-        {"kTileM", tile.m},         {"kTileN", tile.n},         {"kTileK", tile.k},
-        {"kWarpsM", build.warps.m}, {"kWarpsN", build.warps.n}, {"kStages", build.stages},
-        {"kThreads", build.threads}, {"kSharedBytes", build.shared_bytes()},
+        {"kN", spec[kN]},
+        {"kK", spec[kK]},
+        {"kGroups", spec[kGroups]},
+        {"kTileM", tile.m},
+        {"kTileN", tile.n},
+        {"kTileK", tile.k},
+        {"kWarpsM", build.layout.warps_m},
+        {"kWarpsN", build.layout.warps_n},
+        {"kStages", build.stages},
+        {"kThreads", build.threads},
+        {"kSharedBytes", build.shared_bytes()},
     };
     std::string text = fmt::format("  static constexpr bool kFp8 = {};\n", is_fp8(spec));
     for (const auto& [name, value] : constants) {

@@ -24,9 +24,13 @@ constexpr std::array kTileColumns = {1024, 2048, 512, 256, 128};
 /// fp32 bits of the floors of kFloorWords: 1e-10, 1e-4 and 0.
 constexpr std::array<std::uint32_t, 3> kFloorBits = {0x2edbe6ff, 0x38d1b717, 0};
 
-bool has_body(const Arch& arch) { return arch.vendor == Vendor::kNvidia && arch.compute_capability >= 80 && arch.compute_capability <= 90; }
+bool has_body(const Arch& arch) {
+  return arch.vendor == Vendor::kNvidia && arch.compute_capability >= 80 && arch.compute_capability <= 90;
+}
 
-std::int64_t padded_columns(const KernelSpec& spec, TileShape tile) { return (spec[kK] + tile.k - 1) / tile.k * tile.k; }
+std::int64_t padded_columns(const KernelSpec& spec, TileShape tile) {
+  return (spec[kK] + tile.k - 1) / tile.k * tile.k;
+}
 
 /// Every tile; those that read ahead most first.
 std::vector<TileShape> all_tiles() {
@@ -59,8 +63,10 @@ class NvidiaBody final : public Body {
 
   Result<BodyPlan> plan(const KernelSpec& spec) const override {
     if (!has_body(*spec.arch)) {
-      return make_error(ErrorCode::kUnsupported,
-                        fmt::format("quantize has no body for {}; compute_80 (PTX) runs on sm_80 and every later device", spec.arch->name));
+      return make_error(
+          ErrorCode::kUnsupported,
+          fmt::format("quantize has no body for {}; compute_80 (PTX) runs on sm_80 and every later device",
+                      spec.arch->name));
     }
     const TileShape tile = spec.tile(kTile);
     const std::vector<TileShape> legal = all_tiles();
@@ -69,8 +75,9 @@ class NvidiaBody final : public Body {
       for (const TileShape t : legal) {
         names.push_back(fmt::format("{}x{}x{}", t.m, t.n, t.k));
       }
-      return make_error(ErrorCode::kUnsupported, fmt::format("quantize on {}: tile {}x{}x{} is not one of {}", spec.arch->name, tile.m,
-                                                             tile.n, tile.k, fmt::join(names, ", ")));
+      return make_error(ErrorCode::kUnsupported,
+                        fmt::format("quantize on {}: tile {}x{}x{} is not one of {}", spec.arch->name, tile.m, tile.n,
+                                    tile.k, fmt::join(names, ", ")));
     }
     BodyPlan plan;
     plan.template_path = "quantize/nvidia.h";
@@ -81,7 +88,8 @@ class NvidiaBody final : public Body {
         "  static constexpr int kTileM = {};\n"
         "  static constexpr int kTileK = {};\n"
         "  static constexpr int kThreads = {};\n",
-        spec[kScale] == kScalePow2, kFloorBits[static_cast<std::size_t>(spec[kFloor])], spec[kK], tile.m, tile.k, kThreads);
+        spec[kScale] == kScalePow2, kFloorBits[static_cast<std::size_t>(spec[kFloor])], spec[kK], tile.m, tile.k,
+        kThreads);
     plan.threads_per_block = kThreads;
     return plan;
   }
@@ -92,7 +100,8 @@ class NvidiaBody final : public Body {
     const TileShape tile = spec.tile(kTile);
     const std::int64_t tiles = (rows + tile.m - 1) / tile.m * (padded_columns(spec, tile) / tile.k);
     LaunchShape shape;
-    shape.grid[0] = static_cast<std::uint32_t>(std::clamp<std::int64_t>(tiles, 0, target.unit_count * target.blocks_per_unit));
+    shape.grid[0] =
+        static_cast<std::uint32_t>(std::clamp<std::int64_t>(tiles, 0, target.unit_count * target.blocks_per_unit));
     shape.block[0] = plan.threads_per_block;
     return shape;
   }

@@ -14,16 +14,13 @@
 // Every element of D is one chain of sums over K in ascending order, whatever else is in its tile or its launch.
 
 #include "grouped_gemm/args.h"
-
-namespace sinter {
-using Args = GroupedGemmArgs;
-}  // namespace sinter
-
 #include "grouped_gemm/nvidia_schedule.h"
 #include "sinter_device/nvidia.h"
 #include "sinter_device/nvidia_mma.h"
 
 namespace sinter {
+
+using Args = GroupedGemmArgs;
 
 inline constexpr int kScaleBlock = 128;
 
@@ -165,14 +162,15 @@ SINTER_DEVICE void copy_scales(const Source<P>& source, U32 stage) {
   for (int first = 0; first < P::kTileM; first += P::kThreads) {
     const int row = first + thread_index();
     if (row < P::kTileM) {
-      copy_async_4(stage + L::kStageScaleA + 4 * row, source.a_scale + static_cast<long long>(row) * L::kScaleBlocksK + block,
-                   row < source.tile_rows);
+      copy_async_4(stage + L::kStageScaleA + 4 * row,
+                   source.a_scale + static_cast<long long>(row) * L::kScaleBlocksK + block, row < source.tile_rows);
     }
   }
   const int column = thread_index();
   if (column < L::kTileScalesB) {
     copy_async_4(stage + L::kStageScaleB + 4 * column,
-                 source.b_scale + static_cast<long long>(column) * L::kScaleBlocksK + block, column < source.scale_columns);
+                 source.b_scale + static_cast<long long>(column) * L::kScaleBlocksK + block,
+                 column < source.scale_columns);
   }
 }
 

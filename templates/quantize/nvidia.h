@@ -3,8 +3,8 @@
 
 // Quantization of bf16 to e4m3 with one scale per 1x128, for sm_80 and later. Bound by memory: 3 bytes per element.
 //
-// A tile is tile.m rows by tile.k columns. Sixteen lanes share a block of 128: each reads 16 bytes (8 elements), all of a
-// tile's reads start before the first use, and stores are 8 bytes a lane, whole lines a warp.
+// A tile is tile.m rows by tile.k columns. Sixteen lanes share a block of 128: each reads 16 bytes (8 elements), all of
+// a tile's reads start before the first use, and stores are 8 bytes a lane, whole lines a warp.
 //
 // The numbers, the same on every device:
 //   amax   largest magnitude of the block, at least the floor; NaN is passed over.
@@ -107,12 +107,14 @@ SINTER_DEVICE Divisor divisor_of(float scale) {
 /// x / scale as IEEE fp32 division has it.
 ///
 /// With one correction the product with the reciprocal has the same bits for every bf16 dividend of at most 448 scales:
-/// all mantissas and exponents of both were tried, on a CPU.
+/// all mantissas and exponents of both were tried, on a CPU. The remainder is the estimate's excess, not its lack: the
+/// other sign would turn -0 to 0.
 template <class P>
 SINTER_DEVICE float quotient(float x, const Divisor& by) {
   const float dividend = P::kFloorBits == 0 ? multiply(x, by.factor) : x;
   const float estimate = multiply(dividend, by.reciprocal);
-  return multiply_add(multiply_add(-estimate, by.scale, dividend), by.reciprocal, estimate);
+  const float excess = multiply_add(estimate, by.scale, -dividend);
+  return multiply_add(excess, -by.reciprocal, estimate);
 }
 
 /// Two neighbouring elements.

@@ -3,7 +3,8 @@
 
 // NVIDIA GPUs, sm_80 and later: compiled by NVRTC (cubin, PTX) or by clang to PTX, without the CUDA headers.
 //
-// What the two compilers do not share (special registers, intrinsics) is inline PTX here, so that a body is written once.
+// What the two compilers do not share (special registers, intrinsics) is inline PTX here, so that a body is written
+// once.
 
 #if defined(__clang__)  // clang without its CUDA wrapper headers has the builtins but not the names
 #define __global__ __attribute__((global))

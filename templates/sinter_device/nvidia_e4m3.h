@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// e4m3 (OCP e4m3fn: largest finite 448, NaN 0x7f, no infinity) on NVIDIA GPUs. Conversion instructions exist from sm_89 on;
-// the code for older ones gives the same bits.
+// e4m3 (OCP e4m3fn: largest finite 448, NaN 0x7f, no infinity) on NVIDIA GPUs. Conversion instructions exist from sm_89
+// on; the code for older ones gives the same bits.
 
 #include "sinter_device/nvidia.h"
 

@@ -39,8 +39,8 @@ SINTER_DEVICE void mma_f16(FragmentC& c, const FragmentA& a, const FragmentB& b)
   SINTER_MMA("m16n8k16.row.col.f32.f16.f16.f32", c, a, b);
 }
 
-// sm_90 takes e4m3 operands of mma.sync, but its compiler unpacks them to fp16 before each use (NVRTC 13.0, SASS): there
-// unpacking once per fragment is better, and its sums are full fp32.
+// sm_90 takes e4m3 operands of mma.sync, but its compiler unpacks them to fp16 before each use (NVRTC 13.0, SASS):
+// there unpacking once per fragment is better, and its sums are full fp32.
 #if __CUDA_ARCH__ == 890
 inline constexpr bool kHasE4m3Mma = true;
 #else

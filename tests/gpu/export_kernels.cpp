@@ -4,8 +4,8 @@
 //
 //   export_kernels DIR < requests        one request a line: FAMILY arch=NAME PARAM=VALUE...
 //
-// "tile=all" stands for every tile that the body offers. DIR gets ENTRY.cu for each kernel, the templates under their own
-// names, and kernels.json: what a launch needs to know. Exit 1 if a request is refused.
+// "tile=all" stands for every tile that the body offers. DIR gets ENTRY.cu for each kernel, the templates under their
+// own names, and kernels.json: what a launch needs to know. Exit 1 if a request is refused.
 
 #include <filesystem>
 #include <fstream>
@@ -77,8 +77,12 @@ Result<nlohmann::json> export_kernel(const std::filesystem::path& directory, con
     const std::int64_t value = spec.values[i];
     switch (params[i].kind) {
       case ParamKind::kInteger: entry[std::string(params[i].name)] = value; break;
-      case ParamKind::kWord: entry[std::string(params[i].name)] = params[i].words[static_cast<std::size_t>(value)]; break;
-      case ParamKind::kTile: entry[std::string(params[i].name)] = {unpack_tile(value).m, unpack_tile(value).n, unpack_tile(value).k}; break;
+      case ParamKind::kWord:
+        entry[std::string(params[i].name)] = params[i].words[static_cast<std::size_t>(value)];
+        break;
+      case ParamKind::kTile:
+        entry[std::string(params[i].name)] = {unpack_tile(value).m, unpack_tile(value).n, unpack_tile(value).k};
+        break;
     }
   }
   return entry;

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "codegen/families/grouped_gemm.h"
+#include "codegen/families/quantize.h"
+#include "codegen/resolve.h"
+
+using namespace sinter;
+using Catch::Matchers::Contains;
+
+namespace {
+
+using Settings = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+Result<KernelSpec> spec_of(std::string_view family, std::string_view arch, Settings settings) {
+  KernelRequest request;
+  SINTER_TRY(request.family, find_family(family));
+  for (const auto& [name, value] : settings) {
+    SINTER_TRY_VOID(set_param(request, name, value));
+  }
+  ResolveTarget target;
+  target.arch = find_arch(arch);
+  return resolve(request, target);
+}
+
+KernelSpec gemm(std::string_view arch, std::string_view quant, std::string_view groups,
+                std::string_view tile = "64x128x64") {
+  auto spec = spec_of("grouped_gemm", arch,
+                      {{"quant", quant}, {"n", "2816"}, {"k", "2048"}, {"groups", groups}, {"tile", tile}});
+  REQUIRE(spec);
+  return *spec;
+}
+
+constexpr std::string_view kArchs[] = {"compute_80", "sm_80", "sm_86", "sm_89", "sm_90", "sm_90a"};
+constexpr std::int64_t kKiB = 1024;
+
+}  // namespace
+
+TEST_CASE("every tile that the NVIDIA grouped GEMM offers fits the arch") {
+  const Body& body = *grouped_gemm::nvidia_body();
+  for (const std::string_view arch : kArchs) {
+    for (const std::string_view quant : {"none", "fp8_block"}) {
+      for (const std::string_view groups : {"1", "64", "1024"}) {
+        KernelSpec spec = gemm(arch, quant, groups);
+        const auto tiles = body.tiles(spec);
+        REQUIRE(tiles.size() >= 6);
+        for (const TileShape tile : tiles) {
+          CAPTURE(arch, quant, groups, tile.m, tile.n, tile.k);
+          spec.values[grouped_gemm::kTile] = pack_tile(tile);
+          const auto plan = body.plan(spec);
+          REQUIRE(plan);
+          CHECK(plan->dynamic_shared_bytes <= spec.arch->max_shared_memory_bytes);
+          CHECK(plan->threads_per_block % 32 == 0);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("PTX of the grouped GEMM fits later devices with less shared memory than its own arch") {
+  KernelSpec spec = gemm("compute_80", "none", "64");
+  for (const TileShape tile : grouped_gemm::nvidia_body()->tiles(spec)) {
+    spec.values[grouped_gemm::kTile] = pack_tile(tile);
+    CHECK(grouped_gemm::nvidia_body()->plan(spec)->dynamic_shared_bytes <= 99 * kKiB);
+  }
+}
+
+TEST_CASE("the default tile keeps three stages and 256 threads of an SM busy") {
+  CHECK(grouped_gemm::nvidia_body()->tiles(gemm("sm_90a", "none", "64")).front() == TileShape{128, 256, 64});
+  CHECK(grouped_gemm::nvidia_body()->tiles(gemm("sm_86", "none", "64")).front() == TileShape{128, 256, 32});
+  CHECK(grouped_gemm::nvidia_body()->tiles(gemm("sm_89", "fp8_block", "64")).front() == TileShape{64, 128, 64});
+}
+
+TEST_CASE("a tile that pads a narrow N comes after those that do not") {
+  const auto spec =
+      spec_of("grouped_gemm", "sm_90a", {{"n", "64"}, {"k", "2048"}, {"groups", "8"}, {"tile", "64x64x64"}});
+  REQUIRE(spec);
+  CHECK(grouped_gemm::nvidia_body()->tiles(*spec).front().n == 64);
+}
+
+TEST_CASE("a tile of another shape is refused with those that there are") {
+  const auto plan = grouped_gemm::nvidia_body()->plan(gemm("sm_90a", "none", "64", "96x128x64"));
+  REQUIRE_FALSE(plan);
+  CHECK(plan.error().code == ErrorCode::kUnsupported);
+  CHECK_THAT(plan.error().message, Contains("96x128x64") && Contains("128x256x64") && Contains("sm_90a"));
+}
+
+TEST_CASE("a tile beyond the arch's shared memory is refused with both numbers") {
+  const auto plan = grouped_gemm::nvidia_body()->plan(gemm("sm_86", "none", "1024", "128x256x64"));
+  REQUIRE_FALSE(plan);
+  CHECK(plan.error().code == ErrorCode::kUnsupported);
+  CHECK_THAT(plan.error().message, Contains("106568") && Contains("101376") && Contains("128x256x32"));
+}
+
+TEST_CASE("archs after sm_90 have no mma.sync bodies") {
+  const KernelSpec known = gemm("sm_90a", "none", "64");
+  for (const std::string_view arch : {"sm_100a", "sm_120a"}) {
+    KernelSpec spec = known;
+    spec.arch = find_arch(arch);
+    CHECK(grouped_gemm::nvidia_body()->tiles(spec).empty());
+    CHECK_THAT(grouped_gemm::nvidia_body()->plan(spec).error().message, Contains("compute_80"));
+  }
+}
+
+TEST_CASE("the NVIDIA grouped GEMM launches the blocks that fit the device, or one for each tile") {
+  const KernelSpec spec = gemm("sm_90a", "none", "64", "128x256x64");
+  const Body& body = *grouped_gemm::nvidia_body();
+  const BodyPlan plan = *body.plan(spec);
+  GroupedGemmArgs args{};
+  const LaunchTarget target{.unit_count = 132, .blocks_per_unit = 1};
+  CHECK(body.launch_shape(spec, plan, &args, target).grid[0] == 0);
+  args.rows = 1;
+  CHECK(body.launch_shape(spec, plan, &args, target).grid[0] == 11);
+  args.rows = 24576;
+  const LaunchShape shape = body.launch_shape(spec, plan, &args, target);
+  CHECK(shape.grid[0] == 132);
+  CHECK(shape.block[0] == plan.threads_per_block);
+  CHECK(shape.dynamic_shared_bytes == plan.dynamic_shared_bytes);
+}
+
+TEST_CASE("every tile that the NVIDIA quantize offers has a plan, the one that pads K least first") {
+  auto spec = spec_of("quantize", "sm_90a", {{"k", "1408"}, {"tile", "64x1x128"}});
+  REQUIRE(spec);
+  const auto tiles = quantize::nvidia_body()->tiles(*spec);
+  CHECK(tiles.front() == TileShape{64, 1, 128});
+  for (const TileShape tile : tiles) {
+    spec->values[quantize::kTile] = pack_tile(tile);
+    CHECK(quantize::nvidia_body()->plan(*spec));
+  }
+  spec->values[quantize::kTile] = pack_tile({3, 1, 128});
+  CHECK_THAT(quantize::nvidia_body()->plan(*spec).error().message, Contains("3x1x128") && Contains("8x1x1024"));
+}
+
+TEST_CASE("quantize launches no block for no rows and never more than tiles") {
+  const auto spec = spec_of("quantize", "sm_80", {{"k", "2048"}, {"tile", "8x1x1024"}});
+  REQUIRE(spec);
+  const Body& body = *quantize::nvidia_body();
+  const BodyPlan plan = *body.plan(*spec);
+  QuantizeArgs args{};
+  const LaunchTarget target{.unit_count = 108, .blocks_per_unit = 4};
+  CHECK(body.launch_shape(*spec, plan, &args, target).grid[0] == 0);
+  args.rows = 9;
+  CHECK(body.launch_shape(*spec, plan, &args, target).grid[0] == 4);
+  args.rows = 1 << 20;
+  CHECK(body.launch_shape(*spec, plan, &args, target).grid[0] == 432);
+}
