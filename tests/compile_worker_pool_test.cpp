@@ -9,7 +9,6 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <csignal>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <thread>
@@ -23,13 +22,11 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-std::string fake_worker() {
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "sinter_fake_worker";
-}
+constexpr const char* kFakeWorker = SINTER_TEST_SUPPORT_DIR "/fake_worker";
 
 CompilerLocations fake_locations(const std::string& start = "good") {
   CompilerLocations locations;
-  locations.backends.push_back({"fake", fake_worker(), {start}, "looked for libfake.so.1; install fake"});
+  locations.backends.push_back({"fake", kFakeWorker, {start}, "looked for libfake.so.1; install fake"});
   locations.environment = {"KEPT=1"};
   return locations;
 }

@@ -53,7 +53,10 @@ extern "C" __global__ void __launch_bounds__(128) kernel(Args args) {
 
 const char* environment(const char* name) { return std::getenv(name); }
 
-CompilerLocations locations() { return find_compilers(Settings{}, environment); }
+CompilerLocations locations(Settings settings = {}) {
+  settings.worker_dir = SINTER_TEST_WORKER_DIR;
+  return find_compilers(settings, environment);
+}
 
 CompileJob job(const std::string& backend, const std::string& arch, const std::string& source) {
   const Arch* target = find_arch(arch);
@@ -291,7 +294,7 @@ TEST_CASE("hiprtc is never given an arch that it does not know, whoever asks") {
 TEST_CASE("a library that is not there is named with the way out") {
   Settings settings;
   settings.nvrtc_library = "/nowhere/libnvrtc.so.13";
-  WorkerPool pool(find_compilers(settings, environment), {});
+  WorkerPool pool(locations(settings), {});
   const auto object = pool.compile(job("nvrtc", "sm_80", kCudaSource));
   REQUIRE_FALSE(object);
   CHECK(object.error().code == ErrorCode::kCompilerUnavailable);

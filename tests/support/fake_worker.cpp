@@ -128,9 +128,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "libmissing.so.1: cannot open shared object file\n");
     return 127;
   }
-  if (start == "leave-after-one") {
-    std::fprintf(stderr, "leaving soon\n");
-  }
   say_hello(start);
   while (const auto frame = protocol::read_frame(kFd, -1)) {
     const auto request = protocol::decode_compile_request(*frame);
