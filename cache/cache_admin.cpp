@@ -74,12 +74,6 @@ CacheEntry to_entry(EntryRow row) {
   return entry;
 }
 
-/// A row, or why its columns cannot be taken; neither if it is gone by now.
-struct FoundRow {
-  std::optional<EntryRow> row;
-  std::string problem;
-};
-
 }  // namespace
 
 struct CacheAdmin::State {
@@ -114,19 +108,17 @@ struct CacheAdmin::State {
     return query(sql, [](Statement&) {}, read);
   }
 
-  Result<FoundRow> row(std::int64_t number) {
-    FoundRow found;
+  Result<void> begin(Transaction& snapshot) {
+    const DbStatus status = snapshot.begin_read();
+    return status.ok() ? Result<void>() : fault(status);
+  }
+
+  Result<EntryRow> row(std::int64_t number) {
+    Result<EntryRow> row = failed("an index names a row that does not exist");
     SINTER_TRY_VOID(query(
         schema::kGetWholeEntry, [&](Statement& statement) { statement.bind(1, number); },
-        [&](const Statement& statement) {
-          auto row = read_entry_row(statement, RowPart::kWhole);
-          if (row) {
-            found.row = std::move(*row);
-          } else {
-            found.problem = std::move(row.error().message);
-          }
-        }));
-    return found;
+        [&](const Statement& statement) { row = read_entry_row(statement, RowPart::kWhole); }));
+    return row;
   }
 
   Result<void> check_schema();
@@ -214,6 +206,8 @@ Result<CacheEntry> CacheAdmin::show(std::string_view key_prefix) {
     return make_error(ErrorCode::kInvalidRequest,
                       fmt::format("'{}' is no key: 1 to {} hex digits are", key_prefix, kKeyDigits));
   }
+  Transaction snapshot(state_->database);
+  SINTER_TRY_VOID(state_->begin(snapshot));
   std::vector<std::int64_t> rows;
   SINTER_TRY_VOID(state_->query(
       schema::kFindRows,
@@ -229,15 +223,16 @@ Result<CacheEntry> CacheAdmin::show(std::string_view key_prefix) {
     return failed(fmt::format("several entries of {} have keys that start with {}: give more digits", database_path(),
                               key_prefix));
   }
-  SINTER_TRY(FoundRow found, state_->row(rows.front()));
-  if (!found.row) {
-    return failed(fmt::format("the entry {} of {} cannot be shown: {}", key_prefix, database_path(),
-                              found.problem.empty() ? "it was just deleted" : found.problem));
+  auto row = state_->row(rows.front());
+  if (!row) {
+    return failed(fmt::format("the entry {} of {} cannot be shown: {}", key_prefix, database_path(), row.error().message));
   }
-  return to_entry(std::move(*found.row));
+  return to_entry(std::move(*row));
 }
 
 Result<VerifyReport> CacheAdmin::verify() {
+  Transaction snapshot(state_->database);
+  SINTER_TRY_VOID(state_->begin(snapshot));
   VerifyReport report;
   SINTER_TRY_VOID(state_->query(schema::kQuickCheck, [&](const Statement& row) {
     if (row.column_text(0) != "ok") {
@@ -248,21 +243,12 @@ Result<VerifyReport> CacheAdmin::verify() {
   SINTER_TRY_VOID(
       state_->query(schema::kListRows, [&](const Statement& row) { rows.push_back(row.column_integer(0)); }));
   for (const std::int64_t number : rows) {
-    auto found = state_->row(number);
-    if (!found) {  // Its pages are damaged; others may be whole.
-      found = FoundRow{std::nullopt, found.error().message};
-    }
-    std::string& problem = found->problem;
-    if (found->row) {
-      problem = check_whole_entry(*found->row);
-    } else if (problem.empty()) {
-      continue;  // Deleted or replaced meanwhile.
-    }
+    auto row = state_->row(number);
     ++report.checked;
-    if (!problem.empty()) {
-      report.damaged.push_back({.key = found->row ? to_hex(found->row->key) : std::string(),
-                                .spec = found->row ? found->row->spec : fmt::format("row {}", number),
-                                .reason = std::move(problem)});
+    if (!row) {
+      report.damaged.push_back({.key = {}, .spec = fmt::format("row {}", number), .reason = row.error().message});
+    } else if (std::string problem = check_whole_entry(*row); !problem.empty()) {
+      report.damaged.push_back({.key = to_hex(row->key), .spec = row->spec, .reason = std::move(problem)});
     }
   }
   return report;

@@ -38,37 +38,11 @@ class ChecksumBuilder {
   std::string buffer_;
 };
 
-std::int64_t read_checksum(const EntryRow& row) {
-  ChecksumBuilder builder;
-  builder.add(as_text(bytes_of(row.key)));
-  builder.add(row.key_fields);
-  builder.add(static_cast<std::uint64_t>(row.format));
-  builder.add(row.entry);
-  builder.add(row.facts);
-  builder.add(row.backend);
-  builder.add(row.compiler);
-  builder.add(std::bit_cast<std::uint64_t>(row.compile_ms));
-  builder.add(static_cast<std::uint64_t>(row.created_unix_s));
-  builder.add(as_text(bytes_of(row.sha256)));
-  builder.add_large(row.code);
-  return builder.finish();
-}
-
 std::int64_t tool_checksum(const EntryRow& row) {
   ChecksumBuilder builder;
   builder.add(row.writer);
   builder.add_large(as_bytes(row.log));
   builder.add_large(as_bytes(row.source));
-  return builder.finish();
-}
-
-Digest code_digest(const EntryRow& row) {
-  DigestBuilder builder;
-  builder.field("key_fields", row.key_fields);
-  builder.field("entry", row.entry);
-  builder.field("format", std::to_string(row.format));
-  builder.field("facts", row.facts);
-  builder.field("code", row.code);
   return builder.finish();
 }
 
@@ -84,10 +58,10 @@ bool is_format(std::int64_t value) {
 
 /// Everything but the key. Gives the facts, since they had to be parsed.
 Result<CodeFacts> check_contents(const EntryRow& row) {
-  if (row.checksum != read_checksum(row)) {
+  if (row.checksum != entry_checksum(row)) {
     return bad("checksum does not match");
   }
-  if (row.sha256 != code_digest(row)) {
+  if (row.sha256 != entry_sha256(row)) {
     return bad("SHA-256 does not match");
   }
   if (!is_format(row.format)) {
@@ -152,6 +126,32 @@ class ColumnReader {
 
 }  // namespace
 
+std::int64_t entry_checksum(const EntryRow& row) {
+  ChecksumBuilder builder;
+  builder.add(as_text(bytes_of(row.key)));
+  builder.add(row.key_fields);
+  builder.add(static_cast<std::uint64_t>(row.format));
+  builder.add(row.entry);
+  builder.add(row.facts);
+  builder.add(row.backend);
+  builder.add(row.compiler);
+  builder.add(std::bit_cast<std::uint64_t>(row.compile_ms));
+  builder.add(static_cast<std::uint64_t>(row.created_unix_s));
+  builder.add(as_text(bytes_of(row.sha256)));
+  builder.add_large(row.code);
+  return builder.finish();
+}
+
+Digest entry_sha256(const EntryRow& row) {
+  DigestBuilder builder;
+  builder.field("key_fields", row.key_fields);
+  builder.field("entry", row.entry);
+  builder.field("format", std::to_string(row.format));
+  builder.field("facts", row.facts);
+  builder.field("code", row.code);
+  return builder.finish();
+}
+
 Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, std::string_view writer) {
   if (code.code.empty() || code.entry.empty()) {
     return bad("a code object without code or entry symbol is not stored");
@@ -185,8 +185,8 @@ Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, std::st
   row.code_bytes = static_cast<std::int64_t>(row.code.size());
   row.log = code.log;
   row.source = code.source;
-  row.sha256 = code_digest(row);
-  row.checksum = read_checksum(row);
+  row.sha256 = entry_sha256(row);
+  row.checksum = entry_checksum(row);
   row.text_checksum = tool_checksum(row);
   return row;
 }

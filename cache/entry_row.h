@@ -22,20 +22,20 @@ namespace sinter {
 /// The columns of one row. The first part is what a read takes, the second what only tools look at.
 struct EntryRow {
   Digest key;
-  std::string key_fields;  ///< key_fields_to_json().
+  std::string key_fields;   ///< key_fields_to_json().
   std::int64_t format = 0;  ///< CodeFormat.
   std::string entry;
-  std::string facts;  ///< to_json(CodeFacts).
+  std::string facts;        ///< to_json(CodeFacts).
   std::string backend, compiler;
   double compile_ms = 0;
   std::int64_t created_unix_s = 0;
-  Digest sha256;               ///< Over key_fields, entry, format, facts and code.
-  std::int64_t checksum = 0;   ///< XXH3-64 over every column of this part.
+  Digest sha256;              ///< Over key_fields, entry, format, facts and code.
+  std::int64_t checksum = 0;  ///< XXH3-64 over every column of this part.
   std::vector<std::byte> code;
 
   std::string spec, family, arch;  ///< Copies of key fields, to list by.
   std::string writer;
-  std::int64_t code_bytes = 0;        ///< Of `code`, so that a listing need not read it.
+  std::int64_t code_bytes = 0;     ///< Of `code`, so that a listing need not read it.
   std::int64_t text_checksum = 0;  ///< XXH3-64 over writer, log and source.
   std::string log, source;
 };
@@ -46,6 +46,11 @@ enum class RowPart : std::uint8_t { kRead, kWhole };
 /// Makes the row of `code` under `key`. Errors: kCacheError for a code object that must not be stored: without code or
 /// entry symbol, larger than a row may be, or with key fields that JSON cannot hold.
 Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, std::string_view writer);
+
+/// What the column `checksum` of these columns must be.
+std::int64_t entry_checksum(const EntryRow& row);
+/// What the column `sha256` of these columns must be.
+Digest entry_sha256(const EntryRow& row);
 
 /// Binds all columns to schema::kPutEntry; `row` must live until the statement is reset.
 void bind_entry_row(Statement& statement, const EntryRow& row);

@@ -42,7 +42,7 @@ DbStatus choose_journal(SqliteConnection& connection, JournalMode mode) {
 
 DbStatus create_schema(Database& database) {
   Transaction transaction(database);
-  DbStatus status = transaction.begin();
+  DbStatus status = transaction.begin_write();
   if (status.ok()) status = database.execute(schema::kCreate);
   if (status.ok()) status = transaction.commit();
   return status;

@@ -310,8 +310,11 @@ bool Database::is_read_only() const { return sqlite3_db_readonly(handle_, "main"
 
 // --- Transaction ---
 
-DbStatus Transaction::begin() {
-  const DbStatus status = database_.execute("BEGIN IMMEDIATE");
+DbStatus Transaction::begin_write() { return begin("BEGIN IMMEDIATE"); }
+DbStatus Transaction::begin_read() { return begin("BEGIN"); }
+
+DbStatus Transaction::begin(const char* sql) {
+  const DbStatus status = database_.execute(sql);
   open_ = status.ok();
   return status;
 }

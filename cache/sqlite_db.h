@@ -155,7 +155,7 @@ class Database {
   int process_ = 0;  // The pid that opened it.
 };
 
-/// BEGIN IMMEDIATE; rolled back unless committed.
+/// Rolled back at the end of its scope unless committed.
 class Transaction {
  public:
   explicit Transaction(Database& database) : database_(database) {}
@@ -163,10 +163,13 @@ class Transaction {
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
-  DbStatus begin();
+  DbStatus begin_write();
+  DbStatus begin_read();  ///< All reads until the end of the scope see one state.
   DbStatus commit();
 
  private:
+  DbStatus begin(const char* sql);
+
   Database& database_;
   bool open_ = false;
 };

@@ -84,7 +84,7 @@ void SqliteStore::set_entry_aside(const CacheKey& key, const std::string& reason
                           to_hex(key.digest).substr(0, 16), key.field(kSpecKeyField), files_.database, reason));
   const auto moved = run("write", [&](SqliteConnection& connection) {
     Transaction transaction(connection.database);
-    DbStatus status = transaction.begin();
+    DbStatus status = transaction.begin_write();
     if (status.ok()) {
       status = connection.execute(connection.copy_to_bad, schema::kCopyToBad, [&](Statement& statement) {
         statement.bind(1, bytes_of(key.digest));
@@ -126,7 +126,7 @@ Result<std::optional<std::string>> SqliteStore::compiler_identity(std::string_vi
 Result<void> SqliteStore::remember_compiler_identity(std::string_view stamp, std::string_view identity) {
   return run("write", [&](SqliteConnection& connection) {
     Transaction transaction(connection.database);
-    DbStatus status = transaction.begin();
+    DbStatus status = transaction.begin_write();
     if (status.ok()) {
       status = connection.execute(connection.put_identity, schema::kPutIdentity, [&](Statement& statement) {
         statement.bind(1, stamp);

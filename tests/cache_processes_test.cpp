@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Many processes on one database: at once, killed at any moment, forked with the database open.
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <random>
+#include <thread>
+
+#include "cache/cache_admin.h"
+#include "cache/kernel_cache.h"
+#include "tests/support/cache.h"
+
+using namespace sinter;
+using namespace sinter::testing;
+
+TEST_CASE("two processes read and write one database at once", "[cache][processes]") {
+  for (const JournalMode mode : {JournalMode::kWriteAheadLog, JournalMode::kRollback}) {
+    TempDir directory;
+    const auto worker = [&](int offset) {
+      Problems problems;
+      SqliteStore store({.directory = directory / "cache", .busy_timeout = std::chrono::seconds(30), .journal = mode},
+                        problems.sink());
+      for (int i = 0; i < 150; ++i) {
+        const int number = (i * 7 + offset) % 40;
+        if (!store.put(key_of(number), code_of(number))) return 1;
+        const auto found = store.get(key_of((i * 3 + offset) % 40));
+        if (!found) return 2;
+        if (*found != nullptr && !same_code(**found, *code_of((i * 3 + offset) % 40))) return 3;
+      }
+      return problems.texts().empty() ? 0 : 4;
+    };
+    const pid_t first = start_child([&] { return worker(0); });
+    const pid_t second = start_child([&] { return worker(20); });
+    CHECK(wait_for(first) == 0);
+    CHECK(wait_for(second) == 0);
+    auto admin = CacheAdmin::open(directory / "cache");
+    REQUIRE(admin);
+    const auto report = admin->verify();
+    REQUIRE(report);
+    CHECK(report->ok());
+    CHECK(report->checked == 40);
+  }
+}
+
+TEST_CASE("many processes may start at once on a directory that does not exist", "[cache][processes]") {
+  for (int round = 0; round < 5; ++round) {
+    TempDir directory;
+    std::vector<pid_t> children;
+    for (int c = 0; c < 24; ++c) {
+      children.push_back(start_child([&, c] {
+        Problems problems;
+        KernelCache cache({.directory = directory / "cache", .memory_bytes = 0, .busy_timeout_ms = 30000}, problems.sink());
+        (void)cache.lookup(key_of(c % 4));
+        cache.store(key_of(c % 4), code_of(c % 4));
+        const auto hit = cache.lookup(key_of(c % 4));
+        if (!hit || !same_code(*hit->code, *code_of(c % 4))) return 1;
+        return cache.counters().storage_faults == 0 && problems.texts().empty() ? 0 : 2;
+      }));
+    }
+    for (const pid_t child : children) {
+      CHECK(wait_for(child) == 0);
+    }
+    CHECK(count_files(directory / "cache", ".bad-") == 0);
+  }
+}
+
+TEST_CASE("a writer may be killed at any moment and nothing wrong is ever read", "[cache][processes]") {
+  TempDir directory;
+  std::mt19937 random(7);
+  int written = 0;
+  for (int round = 0; round < 300; ++round) {
+    const int base = round * 10;
+    const pid_t writer = start_child([&] {
+      Problems problems;
+      SqliteStore store({.directory = directory / "cache"}, problems.sink());
+      for (int i = 0;; ++i) {
+        const int number = (base + i) % 200;
+        (void)store.put(key_of(number), code_of(number, 10000));
+        (void)store.remember_compiler_identity("stamp", "nvrtc");
+      }
+      return 0;
+    });
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 6000));
+    kill(writer, SIGKILL);
+    REQUIRE(wait_for(writer) == -SIGKILL);
+    Problems problems;
+    SqliteStore store({.directory = directory / "cache"}, problems.sink());
+    for (int i = 0; i < 10; ++i) {
+      const int number = (base + i) % 200;
+      const auto found = store.get(key_of(number));
+      REQUIRE(found);
+      if (*found != nullptr) {
+        ++written;
+        REQUIRE(same_code(**found, *code_of(number, 10000)));
+      }
+    }
+    INFO(problems.all());
+    REQUIRE(problems.texts().empty());
+  }
+  CHECK(written > 100);
+  CHECK(count_files(directory / "cache", ".bad-") == 0);
+  auto admin = CacheAdmin::open(directory / "cache");
+  REQUIRE(admin);
+  CHECK(admin->verify()->ok());
+}
+
+TEST_CASE("processes set one damaged database aside only once", "[cache][processes]") {
+  for (int round = 0; round < 10; ++round) {
+    TempDir directory;
+    {
+      Problems problems;
+      SqliteStore store({.directory = directory / "cache"}, problems.sink());
+      REQUIRE(store.put(key_of(1), code_of(1)));
+    }
+    auto bytes = read_file(database_in(directory / "cache"));
+    std::fill(bytes.begin() + 4096, bytes.end(), 'x');
+    write_file(database_in(directory / "cache"), bytes);
+    std::vector<pid_t> children;
+    for (int c = 0; c < 8; ++c) {
+      children.push_back(start_child([&, c] {
+        Problems problems;
+        SqliteStore store({.directory = directory / "cache", .busy_timeout = std::chrono::seconds(30)}, problems.sink());
+        if (!store.get(key_of(1))) return 1;
+        if (!store.put(key_of(10 + c), code_of(10 + c))) return 2;
+        const auto found = store.get(key_of(10 + c));
+        return found && *found != nullptr && same_code(**found, *code_of(10 + c)) ? 0 : 3;
+      }));
+    }
+    for (const pid_t child : children) {
+      CHECK(wait_for(child) == 0);
+    }
+    CHECK(count_files(directory / "cache", ".bad-") - count_files(directory / "cache", "-wal") <= 1);
+    Problems problems;
+    SqliteStore store({.directory = directory / "cache"}, problems.sink());
+    for (int c = 0; c < 8; ++c) {
+      CHECK(*store.get(key_of(10 + c)) != nullptr);
+    }
+  }
+}
+
+TEST_CASE("a child of fork goes on in memory and leaves the parent's database alone", "[cache][processes]") {
+  TempDir directory;
+  Problems problems;
+  KernelCache cache({.directory = directory / "cache", .memory_bytes = 0}, problems.sink());
+  cache.store(key_of(1), code_of(1));
+  CHECK(run_child([&] {
+          if (cache.lookup(key_of(1)).has_value()) return 1;
+          cache.store(key_of(2), code_of(2));
+          if (cache.counters().storage_faults != 2 || problems.texts().size() != 1) return 2;
+          if (problems.all().find("forked") == std::string::npos) return 3;
+          // A cache of its own would share SQLite's inherited table of locks.
+          Problems own;
+          KernelCache fresh({.directory = directory / "cache"}, own.sink());
+          if (fresh.lookup(key_of(1)).has_value() || own.texts().size() != 1) return 4;
+          return 0;
+        }) == 0);
+  const auto hit = cache.lookup(key_of(1));
+  REQUIRE(hit.has_value());
+  CHECK(same_code(*hit->code, *code_of(1)));
+  cache.store(key_of(3), code_of(3));
+  CHECK(cache.counters().stores == 2);
+  CHECK(problems.texts().empty());
+}
+
+TEST_CASE("a child of fork that ends in order leaves the parent's database alone", "[cache][processes]") {
+  TempDir directory;
+  Problems problems;
+  auto cache = std::make_unique<KernelCache>(CacheOptions{.directory = directory / "cache", .memory_bytes = 0},
+                                             problems.sink());
+  cache->store(key_of(1), code_of(1));
+  CHECK(run_child([&] {
+          cache.reset();
+          return 0;
+        }) == 0);
+  cache->store(key_of(2), code_of(2));
+  CHECK(cache->lookup(key_of(1)).has_value());
+  CHECK(cache->lookup(key_of(2)).has_value());
+  CHECK(problems.texts().empty());
+}
+
+TEST_CASE("a fork before the first use leaves parent and child with the database", "[cache][processes]") {
+  TempDir directory;
+  Problems problems;
+  KernelCache cache({.directory = directory / "cache", .memory_bytes = 0}, problems.sink());
+  CHECK(run_child([&] {
+          cache.store(key_of(1), code_of(1));
+          return cache.counters().stores == 1 ? 0 : 1;
+        }) == 0);
+  CHECK(cache.lookup(key_of(1)).has_value());
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the tests of the cache share: a directory that goes away, keys and code objects by number, child processes, and
+// bytes of files.
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cache/cache_key.h"
+#include "cache/sqlite_store.h"
+#include "codegen/code_object.h"
+
+namespace sinter::testing {
+
+namespace fs = std::filesystem;
+
+/// Where a test may make directories: in memory if the system has such a place, since some tests make thousands.
+inline fs::path scratch_root() {
+  return access("/dev/shm", W_OK) == 0 ? fs::path("/dev/shm") : fs::temp_directory_path();
+}
+
+class TempDir {
+ public:
+  explicit TempDir(const fs::path& root = scratch_root()) {
+    std::string name = (root / "sinter-test-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) {
+      throw std::runtime_error("mkdtemp failed in " + root.string());
+    }
+    path_ = name;
+  }
+  ~TempDir() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+
+  std::string path() const { return path_.string(); }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+inline CacheKey key_of(int number) {
+  return make_cache_key({{"schema", "1"},
+                         {"spec", "grouped_gemm_none_bf16_n" + std::to_string(number)},
+                         {"family", "grouped_gemm"},
+                         {"arch", "sm_90a"},
+                         {"compiler", "nvrtc 13.0"}});
+}
+
+/// Different numbers give different bytes of different length, around `bytes`.
+inline std::shared_ptr<const CodeObject> code_of(int number, std::size_t bytes = 3000) {
+  auto code = std::make_shared<CodeObject>();
+  code->format = CodeFormat::kCubin;
+  code->entry = "grouped_gemm_none_bf16_n" + std::to_string(number);
+  code->code.resize(bytes + static_cast<std::size_t>(number % 97));
+  std::uint32_t state = static_cast<std::uint32_t>(number) * 2654435761u + 1;
+  for (std::byte& byte : code->code) {
+    state = state * 1664525u + 1013904223u;
+    byte = static_cast<std::byte>(state >> 24);
+  }
+  code->facts.target = "sm_90a";
+  code->facts.entry = code->entry;
+  code->facts.registers = 100 + number % 50;
+  code->facts.matrix_instructions = {"HMMA"};
+  code->backend = "nvrtc";
+  code->compiler = "nvrtc 13.0";
+  code->log = "warning " + std::to_string(number);
+  code->source = "source " + std::to_string(number) + std::string(500, ' ');
+  code->compile_ms = 12.5 + number;
+  code->created_unix_s = 1700000000 + number;
+  return code;
+}
+
+/// True if a read gave what was written. Log and source are not read.
+inline bool same_code(const CodeObject& a, const CodeObject& b) {
+  return a.format == b.format && a.entry == b.entry && a.code == b.code && a.facts == b.facts && a.backend == b.backend &&
+         a.compiler == b.compiler && a.compile_ms == b.compile_ms && a.created_unix_s == b.created_unix_s;
+}
+
+/// Collects problem texts from any thread.
+class Problems {
+ public:
+  std::function<void(std::string)> sink() {
+    return [this](std::string problem) {
+      std::lock_guard lock(mutex_);
+      texts_.push_back(std::move(problem));
+    };
+  }
+  std::vector<std::string> texts() const {
+    std::lock_guard lock(mutex_);
+    return texts_;
+  }
+  std::string all() const {
+    std::string joined;
+    for (const std::string& text : texts()) {
+      joined += text + "\n";
+    }
+    return joined;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> texts_;
+};
+
+inline std::string database_in(const std::string& directory) { return directory + "/sinter-v1.db"; }
+
+inline std::vector<char> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+inline void write_file(const std::string& path, const std::vector<char>& bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+inline std::size_t count_files(const std::string& directory, const std::string& part) {
+  std::size_t count = 0;
+  for (const auto& file : fs::directory_iterator(directory)) {
+    count += file.path().filename().string().find(part) != std::string::npos ? 1u : 0u;
+  }
+  return count;
+}
+
+/// Starts `body` in a child of fork; its value is the exit status. The child never returns to the test.
+inline pid_t start_child(const std::function<int()>& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    _exit(body());
+  }
+  return child;
+}
+
+/// The exit status of a child, or minus the signal that ended it.
+inline int wait_for(pid_t child) {
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) {
+    return -1000;
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+inline int run_child(const std::function<int()>& body) { return wait_for(start_child(body)); }
+
+/// Runs SQL that no store would, on a connection without our defences.
+inline int run_sql(const std::string& directory, const std::string& sql) {
+  sqlite3* handle = nullptr;
+  int code = sqlite3_open_v2(database_in(directory).c_str(), &handle, SQLITE_OPEN_READWRITE, nullptr);
+  if (code == SQLITE_OK) {
+    code = sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr);
+  }
+  sqlite3_close(handle);
+  return code;
+}
+
+/// Lets the next run_sql put values of any type into the table of entries.
+inline int drop_strictness(const std::string& directory) {
+  return run_sql(directory,
+                 "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = replace(replace(sql, 'STRICT', ''), ' NOT NULL', "
+                 "'') WHERE name = 'entry'; PRAGMA writable_schema=RESET;");
+}
+
+}  // namespace sinter::testing
