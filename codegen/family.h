@@ -43,7 +43,6 @@ struct ArgumentInfo {
   ArgumentKind kind;
   std::int32_t offset, size;       ///< Bytes, in the struct.
   std::int32_t alignment = 1;      ///< Required of the pointer's value, bytes.
-  bool optional = false;           ///< A null pointer is allowed unless the spec's mode needs the operand.
 };
 
 /// What is known of the place a spec is resolved for. With no device at hand (prebuild) the counts are 0.

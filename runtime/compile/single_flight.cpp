@@ -1,7 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/compile/single_flight.h"
 
+#include <exception>
+
 namespace sinter {
+
+namespace {
+
+// Waiters depend on an outcome, so even running out of memory must be one.
+SingleFlight::Outcome build_safely(const std::function<SingleFlight::Outcome()>& build) {
+  try {
+    return build();
+  } catch (const std::exception& exception) {
+    return make_error(ErrorCode::kInternal, std::string("an exception while compiling: ") + exception.what());
+  }
+}
+
+}  // namespace
 
 SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<Outcome()>& build) {
   std::shared_ptr<Flight> flight;
@@ -27,7 +42,7 @@ SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<O
     return *flight->outcome;
   }
 
-  Outcome outcome = build();
+  Outcome outcome = build_safely(build);
   {
     const std::lock_guard lock(mutex_);
     flights_.erase(key);

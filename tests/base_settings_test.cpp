@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <string>
+
+#include "base/settings.h"
+
+using namespace sinter;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::map<std::string, std::string> environment;
+
+const char* get(const char* name) {
+  const auto it = environment.find(name);
+  return it == environment.end() ? nullptr : it->second.c_str();
+}
+
+}  // namespace
+
+TEST_CASE("nothing is on because a variable is unset") {
+  environment.clear();
+  const auto settings = read_settings(get);
+  REQUIRE(settings);
+  CHECK_FALSE(settings->shared_cache_dir);
+  CHECK_FALSE(settings->checked);
+  CHECK(settings->cache_dir.empty());
+  CHECK(settings->compile == CompileMode::kOn);
+}
+
+TEST_CASE("an unknown word in a variable is an error that names variable, value and what is allowed") {
+  const std::pair<const char*, const char*> bad[] = {{"SINTER_CHECKED", "yes please"}, {"SINTER_COMPILE", ""}, {"SINTER_LOG", "verbose"},
+                                                     {"SINTER_WORKERS", "-1"},        {"SINTER_AMD_COMPILER", "hipcc"}};
+  for (const auto& [name, value] : bad) {
+    environment = {{name, value}};
+    const auto settings = read_settings(get);
+    REQUIRE_FALSE(settings);
+    CHECK(settings.error().code == ErrorCode::kInvalidRequest);
+    CHECK_THAT(settings.error().message, Contains(name) && Contains(std::string("'") + value + "'") && Contains("allowed"));
+  }
+}
+
+TEST_CASE("the cache directory follows SINTER_CACHE_DIR, then XDG_CACHE_HOME, then HOME") {
+  environment = {{"HOME", "/home/a"}};
+  CHECK(read_settings(get)->cache_dir == "/home/a/.cache/sinter");
+  environment["XDG_CACHE_HOME"] = "/x";
+  CHECK(read_settings(get)->cache_dir == "/x/sinter");
+  environment["SINTER_CACHE_DIR"] = "/c";
+  CHECK(read_settings(get)->cache_dir == "/c");
+  environment["SINTER_CACHE_DIR"] = "";
+  CHECK(read_settings(get)->cache_dir.empty());
+}

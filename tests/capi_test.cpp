@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The C ABI as an embedder sees it: linked against libsinter.so alone.
+
+#include <catch2/catch.hpp>
+
+#include <sinter/sinter.hpp>
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+namespace {
+
+struct Error {
+  sinter_error* error = nullptr;
+  ~Error() { sinter_error_free(error); }
+  std::string text() const { return sinter_error_message(error); }
+};
+
+const char* const kSettings[] = {"SINTER_CACHE_DIR=", "SINTER_WORKER_DIR=" SINTER_TEST_WORKER_DIR, "SINTER_LOG=off"};
+const sinter_options kOptions{sizeof(sinter_options), 0, kSettings, 3, nullptr, nullptr};
+
+}  // namespace
+
+TEST_CASE("a C program gets a kernel and launches it") {
+  sinter_runtime* runtime = nullptr;
+  Error error;
+  REQUIRE(sinter_runtime_create(&kOptions, &runtime, &error.error) == SINTER_OK);
+  std::int32_t device = -1;
+  REQUIRE(sinter_open_device(runtime, "host", &device, &error.error) == SINTER_OK);
+  sinter_request request;
+  REQUIRE(sinter_request_init(&request, "quantize", &error.error) == SINTER_OK);
+  REQUIRE(sinter_request_set_int(&request, "k", 128, &error.error) == SINTER_OK);
+  const sinter_kernel* kernel = nullptr;
+  REQUIRE(sinter_get_kernel(runtime, device, &request, &kernel, &error.error) == SINTER_OK);
+  CHECK(std::string(sinter_kernel_name(kernel)).starts_with("quantize_fp8_block_k128_"));
+
+  alignas(64) std::uint16_t x[256];
+  alignas(64) std::uint8_t q[256];
+  float scale[2];
+  for (int i = 0; i < 256; ++i) x[i] = i < 128 ? 0x3f80 : 0x4000;  // 1, then 2
+  const sinter_quantize_args args{x, q, scale, 2};
+  REQUIRE(sinter_launch(kernel, &args, sizeof args, nullptr, &error.error) == SINTER_OK);
+  CHECK(scale[0] == 1.0f / 448.0f);
+  CHECK(scale[1] == 2.0f / 448.0f);
+  CHECK(q[0] == 0x7e);  // 448
+  CHECK(q[255] == 0x7e);
+
+  const std::uint64_t small[] = {512, 255, 8, UINT64_MAX};
+  CHECK(sinter_launch_checked(kernel, &args, sizeof args, nullptr, small, 4, &error.error) == SINTER_INVALID_REQUEST);
+  CHECK(error.text().find("255") != std::string::npos);
+
+  sinter_stats stats{};
+  stats.struct_size = sizeof stats;
+  sinter_get_stats(runtime, &stats);
+  CHECK(stats.compiles == 1);
+  sinter_runtime_destroy(runtime);
+}
+
+TEST_CASE("bad calls get a status and a sentence") {
+  Error error;
+  sinter_runtime* runtime = nullptr;
+  sinter_options old = kOptions;
+  old.struct_size = 8;
+  CHECK(sinter_runtime_create(&old, &runtime, &error.error) == SINTER_INVALID_REQUEST);
+  CHECK(error.text().find("struct_size") != std::string::npos);
+  CHECK(runtime == nullptr);
+
+  const char* const unknown[] = {"SINTER_CASHE_DIR=/x"};
+  sinter_options misspelt{sizeof(sinter_options), 0, unknown, 1, nullptr, nullptr};
+  Error second;
+  CHECK(sinter_runtime_create(&misspelt, &runtime, &second.error) == SINTER_INVALID_REQUEST);
+  CHECK(second.text().find("SINTER_CASHE_DIR") != std::string::npos);
+
+  sinter_request request;
+  Error third;
+  CHECK(sinter_request_init(&request, "gemm", &third.error) == SINTER_INVALID_REQUEST);
+  CHECK(sinter_request_init(nullptr, "quantize", nullptr) == SINTER_INVALID_REQUEST);
+  sinter_runtime_destroy(nullptr);
+  sinter_error_free(nullptr);
+}
+
+TEST_CASE("the C++ wrapper throws the message") {
+  sinter::Runtime runtime(kOptions);
+  try {
+    runtime.open_device("cuda:999");
+    FAIL("there is no such device");
+  } catch (const sinter::Failure& failure) {
+    CHECK(std::string(failure.what()).size() > 10);
+    CHECK(failure.status() != SINTER_OK);
+  }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "runtime/compile/single_flight.h"
+
+using namespace sinter;
+using namespace std::chrono_literals;
+
+namespace {
+
+Digest digest(std::uint8_t n) {
+  Digest digest;
+  digest.bytes[0] = n;
+  return digest;
+}
+
+}  // namespace
+
+TEST_CASE("many threads that ask for one key make one build and share it") {
+  SingleFlight flights;
+  std::atomic<int> builds{0}, good{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 16; ++t) {
+      threads.emplace_back([&] {
+        auto outcome = flights.run(digest(1), [&]() -> SingleFlight::Outcome {
+          ++builds;
+          std::this_thread::sleep_for(100ms);
+          return std::make_shared<const CodeObject>();
+        });
+        good += outcome.has_value() ? 1 : 0;
+      });
+    }
+  }
+  CHECK(builds == 1);
+  CHECK(good == 16);
+}
+
+TEST_CASE("a failure reaches every waiter, is remembered, and is tried again after its time") {
+  SingleFlight flights(200ms);
+  std::atomic<int> builds{0};
+  const auto fail = [&]() -> SingleFlight::Outcome {
+    ++builds;
+    std::this_thread::sleep_for(30ms);
+    return make_error(ErrorCode::kCompileFailed, "no");
+  };
+  std::atomic<int> failures{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 8; ++t) {
+      threads.emplace_back([&] { failures += flights.run(digest(1), fail).has_value() ? 0 : 1; });
+    }
+  }
+  CHECK(failures == 8);
+  CHECK(builds == 1);
+  CHECK_FALSE(flights.run(digest(1), fail));
+  CHECK(builds == 1);
+  std::this_thread::sleep_for(250ms);
+  CHECK(flights.run(digest(1), [] { return SingleFlight::Outcome(std::make_shared<const CodeObject>()); }));
+}
+
+TEST_CASE("forgetting the failures makes the next request try at once") {
+  SingleFlight flights(1h);
+  CHECK_FALSE(flights.run(digest(1), [] { return SingleFlight::Outcome(make_error(ErrorCode::kTimeout, "slow")); }));
+  flights.forget_failures();
+  CHECK(flights.run(digest(1), [] { return SingleFlight::Outcome(std::make_shared<const CodeObject>()); }));
+}
+
+TEST_CASE("different keys do not wait for each other") {
+  SingleFlight flights;
+  std::atomic<bool> first_runs{false}, second_done{false};
+  std::jthread first([&] {
+    (void)flights.run(digest(1), [&]() -> SingleFlight::Outcome {
+      first_runs = true;
+      while (!second_done) std::this_thread::yield();
+      return std::make_shared<const CodeObject>();
+    });
+  });
+  while (!first_runs) std::this_thread::yield();
+  CHECK(flights.run(digest(2), [] { return SingleFlight::Outcome(std::make_shared<const CodeObject>()); }));
+  second_done = true;
+}
+
+TEST_CASE("a build that throws lands as an error instead of leaving its waiters behind") {
+  SingleFlight flights;
+  const auto outcome = flights.run(digest(1), []() -> SingleFlight::Outcome { throw std::bad_alloc(); });
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().code == ErrorCode::kInternal);
+}
