@@ -274,7 +274,7 @@ CompilerLocations find_compilers(const Settings& settings, GetVariable get) {
   CompilerLocations locations;
   locations.backends.push_back(
       find_rtc({"nvrtc", settings.nvrtc_library, "SINTER_NVRTC", kNvrtcNames, nvrtc_directories,
-                "LD_LIBRARY_PATH, CUDA_HOME, CUDA_PATH, /usr/local/cuda*, system directories and Python's nvidia wheels",
+                "LD_LIBRARY_PATH, CUDA_HOME, CUDA_PATH, /usr/local/cuda*, system directories and Python's wheels",
                 "install CUDA 12 or 13 or the wheel nvidia-cuda-nvrtc, or set SINTER_NVRTC to the library"},
                workers, get));
   locations.backends.push_back(

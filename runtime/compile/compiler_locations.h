@@ -39,8 +39,8 @@ struct CompilerLocations {
   Result<BackendLocation> require(std::string_view backend) const;
 };
 
-/// Looks for everything once; opens nothing. Worker programs: `settings.worker_dir`, or beside the library that has this
-/// code and beside the running program: the same directory, ../libexec/sinter, ../bin. Libraries: the setting alone if
+/// Looks for everything once; opens nothing. Worker programs: `settings.worker_dir`, or beside the library that has
+/// this code and beside the running program: the same directory, ../libexec/sinter, ../bin. Libraries: the setting alone if
 /// there is one; else LD_LIBRARY_PATH, the vendor's variables (CUDA_HOME, CUDA_PATH, ROCM_PATH, HIP_PATH), the vendor's
 /// install directories (newest first), system directories, and for NVRTC the wheels nvidia-cuda-nvrtc in VIRTUAL_ENV,
 /// CONDA_PREFIX and the usual Python prefixes.

@@ -236,8 +236,9 @@ WorkerPool::Attempt WorkerPool::attempt(const CompileJob& job, const BackendLoca
     return {make_error(ErrorCode::kCompilerUnavailable,
                        fmt::format("{} {} ({}) cannot compile for {}, only for {}; install a version that can, or "
                                    "choose another compiler",
-                                   info->backend, info->version, info->library.empty() ? location.worker : info->library,
-                                   job.arch->name, join(info->archs)))};
+                                   info->backend, info->version,
+                                   info->library.empty() ? location.worker : info->library, job.arch->name,
+                                   join(info->archs)))};
   }
   const protocol::CompileRequest request{job.backend, std::string(job.arch->name), job.entry, job.source, job.headers,
                                          job.options};

@@ -148,7 +148,7 @@ std::string describe_status(int status) {
 }
 
 /// Kills `pid` with its process group and reaps it; returns how it ended, which is its own way if it was faster.
-/// The host may reap children by itself (a SIGCHLD handler, or SIG_IGN): then the number is not ours to signal any more.
+/// The host may reap children by itself (a SIGCHLD handler, or SIG_IGN): then the number is not ours to signal.
 std::string kill_and_reap(pid_t pid) {
   siginfo_t info{};
   if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) {

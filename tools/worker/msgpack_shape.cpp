@@ -92,7 +92,7 @@ class Walker {
       case 0xd9: case 0xda: case 0xdb: return body_of(read_number(std::size_t{1} << (type - 0xd9)));  // text
       case 0xdc: case 0xdd: return children_of(read_number(type == 0xdc ? 2 : 4), 1);                 // array
       case 0xde: case 0xdf: return children_of(read_number(type == 0xde ? 2 : 4), 2);                 // map
-      default: return std::nullopt;                                                                   // 0xc1 is reserved
+      default: return std::nullopt;  // 0xc1 is reserved
     }
   }
 
