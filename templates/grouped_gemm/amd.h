@@ -130,6 +130,7 @@ SINTER_DEVICE void load(Share<P, kRows>& share, Global<const U8>* from, bool las
   if (L::kLastStepBytes == L::kStepBytes || !last) {
 #pragma unroll
     for (int i = 0; i < share.kPieces; ++i) {
+      forget(share.offset[i]);
       share.data[i] = *reinterpret_cast<Global<const U32x4>*>(from + share.offset[i]);
     }
     return;
@@ -140,6 +141,7 @@ SINTER_DEVICE void load(Share<P, kRows>& share, Global<const U8>* from, bool las
   if (inside) {
 #pragma unroll
     for (int i = 0; i < share.kPieces; ++i) {
+      forget(share.offset[i]);
       share.data[i] = *reinterpret_cast<Global<const U32x4>*>(from + share.offset[i]);
     }
   }
@@ -205,13 +207,14 @@ SINTER_DEVICE ScaleSource<P> locate_scales(const Args& args, const Tile& tile, i
 }
 
 template <class P>
-SINTER_DEVICE void load_scales(Scales<P>& scales, const ScaleSource<P>& source, int step) {
+SINTER_DEVICE void load_scales(Scales<P>& scales, ScaleSource<P>& source, int step) {
   using L = Layout<P>;
   const int block = step * P::kTileK / kScaleBlock;
+  Global<const U8>* a = source.a + block * static_cast<int>(sizeof(float));
 #pragma unroll
   for (int i = 0; i < L::kFragmentsM; ++i) {
-    scales.row[i] = *reinterpret_cast<Global<const float>*>(source.a + block * static_cast<int>(sizeof(float)) +
-                                                            source.row_offset[i]);
+    forget(source.row_offset[i]);
+    scales.row[i] = *reinterpret_cast<Global<const float>*>(a + source.row_offset[i]);
   }
   scales.column = source.b[block] * kFp8ProductScale;
 }

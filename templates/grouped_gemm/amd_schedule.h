@@ -113,9 +113,12 @@ SINTER_DEVICE bool find_tile(TileIndex index, Global<const int>* row_offsets, in
   const int panel = tile_in_group / kPanelTiles * kPanelTiles;
   const U32 panel_tiles = static_cast<U32>(min(kPanelTiles, group_tiles - panel));
   const U32 position = static_cast<U32>(tile_in_group - panel) * kColumnTiles + index.column;
-  tile.row = group_row + (panel + static_cast<int>(position % panel_tiles)) * P::kTileM;
+  // The division leaves its results in vector registers; addresses are to be computed in scalar ones.
+  const int row_in_panel = uniform(static_cast<int>(position % panel_tiles));
+  const int column_tile = uniform(static_cast<int>(position / panel_tiles));
+  tile.row = group_row + (panel + row_in_panel) * P::kTileM;
   tile.rows = group_end - tile.row;
-  tile.column = static_cast<int>(position / panel_tiles) * P::kTileN;
+  tile.column = column_tile * P::kTileN;
   return true;
 }
 

@@ -55,6 +55,13 @@ SINTER_DEVICE Global<U8>* uniform(Global<U8>* pointer) {
   return reinterpret_cast<Global<U8>*>(high << 32 | low);
 }
 
+/// Makes the optimizer forget what it knows of `offset`, at no cost.
+///
+/// A load takes a uniform pointer from scalar registers plus a 32-bit offset per lane, if the offset is widened to 64
+/// bits beside the load. Compilers move the widening out of a loop, and then need a 64-bit addition and a pair of
+/// registers for every load in it.
+SINTER_DEVICE void forget(U32& offset) { asm volatile("" : "+v"(offset)); }
+
 SINTER_DEVICE int min(int a, int b) { return a < b ? a : b; }
 SINTER_DEVICE int max(int a, int b) { return a > b ? a : b; }
 SINTER_DEVICE int clamp(int value, int low, int high) { return max(low, min(value, high)); }
