@@ -17,7 +17,7 @@ constexpr int kFragmentRows = 32;  ///< Rows and columns of the matrix instructi
 constexpr int kPieceBytes = 16;
 
 /// Outputs of a tile: 128 fp32 sums per lane. With the operands, and in fp8_block a fragment's own sums, that is at
-/// most 426 of the 512 registers that one wave per SIMD has; 256x256 needs more and spills (clang 22, all archs).
+/// most 452 of the 512 registers that one wave per SIMD has; 256x256 needs more and spills (clang 22, hiprtc 5.2).
 constexpr int kMaxOutputs = 256 * 128;
 
 /// The grid's limit: blocks times threads must stay below 2^32 (hipModuleLaunchKernel). Blocks of a grid this large

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/code_object.h"
 #include "codegen/compile_options.h"
 #include "codegen/render.h"
 #include "codegen/resolve.h"
@@ -73,20 +74,18 @@ Compiled compile(LlvmWorker& worker, const KernelSpec& spec) {
   return compiled;
 }
 
-bool starts_with(const std::string& text, std::string_view prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
-
 /// What stands between s_setvskip and its reset but is no store, or a set without reset; empty if nothing.
 std::string strangers_between_set_and_reset(const std::vector<std::string>& instructions) {
   std::string strangers;
   bool skipping = false;
   for (const std::string& instruction : instructions) {
-    if (starts_with(instruction, "s_setvskip ")) {
+    if (instruction.starts_with("s_setvskip ")) {
       const bool is_reset = instruction == "s_setvskip 0, 0";
       if (is_reset != skipping) {
         strangers += instruction + "; ";
       }
       skipping = !is_reset;
-    } else if (skipping && !starts_with(instruction, "global_store_")) {
+    } else if (skipping && !instruction.starts_with("global_store_")) {
       strangers += instruction + "; ";
     }
   }
@@ -110,12 +109,14 @@ TEST_CASE("with vskip on, every tile of the AMD grouped GEMM skips stores and no
   LlvmWorker worker;
   for (const std::string_view arch : kArchs) {
     for (const std::string_view quant : {"none", "fp8_block"}) {
-      for (const KernelSpec& spec : specs_of("grouped_gemm", arch, {{"quant", quant}, {"n", "2832"}, {"k", "1392"}, {"groups", "64"}, {"vskip", "on"}})) {
+      const Settings settings = {{"quant", quant}, {"n", "2832"}, {"k", "1392"}, {"groups", "64"}, {"vskip", "on"}};
+      for (const KernelSpec& spec : specs_of("grouped_gemm", arch, settings)) {
         CAPTURE(spec.name());
         const Compiled compiled = compile(worker, spec);
         check_common(spec, compiled);
         CHECK(compiled.facts.setvskip_count > 0);
-        CHECK(compiled.facts.matrix_instructions == std::vector<std::string>{std::string(compiled.plan.required_instructions.front())});
+        const std::string instruction(compiled.plan.required_instructions.front());
+        CHECK(compiled.facts.matrix_instructions == std::vector{instruction});
       }
     }
   }
@@ -136,8 +137,9 @@ TEST_CASE("with vskip on, every tile of the AMD quantize skips stores and nothin
 TEST_CASE("with vskip off, no AMD kernel holds s_setvskip") {
   LlvmWorker worker;
   for (const std::string_view arch : kArchs) {
-    for (const KernelSpec& spec : {specs_of("grouped_gemm", arch, {{"n", "2816"}, {"k", "2048"}, {"groups", "64"}}).front(),
-                                   specs_of("quantize", arch, {{"k", "2048"}}).front()}) {
+    const Settings gemm = {{"n", "2816"}, {"k", "2048"}, {"groups", "64"}};
+    for (const KernelSpec& spec :
+         {specs_of("grouped_gemm", arch, gemm).front(), specs_of("quantize", arch, {{"k", "2048"}}).front()}) {
       CAPTURE(spec.name());
       const Compiled compiled = compile(worker, spec);
       check_common(spec, compiled);
@@ -149,7 +151,8 @@ TEST_CASE("with vskip off, no AMD kernel holds s_setvskip") {
 TEST_CASE("4096 groups leave the matrix loop its registers") {
   LlvmWorker worker;
   for (const std::string_view arch : kArchs) {
-    const auto specs = specs_of("grouped_gemm", arch, {{"quant", "fp8_block"}, {"n", "2816"}, {"k", "2048"}, {"groups", "4096"}});
-    check_common(specs.front(), compile(worker, specs.front()));
+    const Settings settings = {{"quant", "fp8_block"}, {"n", "2816"}, {"k", "2048"}, {"groups", "4096"}};
+    const KernelSpec spec = specs_of("grouped_gemm", arch, settings).front();
+    check_common(spec, compile(worker, spec));
   }
 }

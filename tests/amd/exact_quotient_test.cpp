@@ -17,11 +17,11 @@ constexpr std::uint32_t kMantissas = 0x80;  // bf16 values from a power of two t
 
 float from_bf16(std::uint32_t bits) { return std::bit_cast<float>(bits << 16); }
 
-/// Elements of a block whose quotient differs from the host's division, for elements down to 2^-12 of the largest: where
-/// e4m3 rounds to something else than zero.
+/// Elements of a block whose quotient differs from the host's division, down to 2^-20 of the largest: 2^-11, where
+/// everything rounds to zero in e4m3.
 int wrong_quotients(std::uint32_t amax_bits, float scale, float factor) {
   const Divisor by = make_divisor<true>(scale, factor);
-  const std::uint32_t depth = 12 * kMantissas;
+  const std::uint32_t depth = 20 * kMantissas;
   int wrong = 0;
   for (std::uint32_t x = amax_bits > depth ? amax_bits - depth : 0; x <= amax_bits; ++x) {
     const float expected = from_bf16(x) / scale * factor;
