@@ -32,7 +32,7 @@ TEST_CASE("a single tile of three numbers is no sweep") {
 }
 
 TEST_CASE("a syntax error is reported with line and column") {
-  CHECK_THAT(refusal("{\"kernels\": [\n  {\"family\": \"grouped_gemm\",,}\n]}"), Contains("m.json: line 2, column 28"));
+  CHECK_THAT(refusal("{\"kernels\": [\n  {\"family\": \"grouped_gemm\",,}\n]}"), Contains("m.json: line 2, column 29"));
 }
 
 TEST_CASE("a wrong field, value, type or duplicate is refused and named") {

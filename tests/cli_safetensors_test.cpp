@@ -80,7 +80,7 @@ TEST_CASE("damaged files are refused or read within their bounds, never followed
   int accepted = 0;
   for (int i = 0; i < 20000; ++i) {
     std::string bytes = good;
-    for (unsigned flips = 1 + random() % 4; flips > 0; --flips) {
+    for (auto flips = 1 + random() % 4; flips > 0; --flips) {
       bytes[random() % bytes.size()] = static_cast<char>(random());
     }
     bytes.resize(bytes.size() - random() % 4);

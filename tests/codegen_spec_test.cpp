@@ -141,7 +141,7 @@ TEST_CASE("text that is not a spec's name never parses, and what parses prints i
   std::mt19937 random(7);
   for (int i = 0; i < 20000; ++i) {
     std::string text = good;
-    for (unsigned edits = 1 + random() % 3; edits > 0; --edits) {
+    for (auto edits = 1 + random() % 3; edits > 0; --edits) {
       const std::size_t at = random() % text.size();
       switch (random() % 3) {
         case 0: text[at] = "_0129nkgtxvz"[random() % 12]; break;

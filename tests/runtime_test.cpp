@@ -20,10 +20,6 @@ namespace {
 
 thread_local std::int64_t allocations = 0;
 
-struct Captured {
-  std::vector<std::string> messages;
-};
-
 RuntimeOptions options(const std::string& cache_dir) {
   RuntimeOptions options;
   options.settings.cache_dir = cache_dir;
@@ -68,6 +64,9 @@ std::string message(const Result<T>& result) {
 }
 
 }  // namespace
+
+// GCC sees free() meet what operator new returned, which is what these replacements are for.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 void* operator new(std::size_t size) {
   ++allocations;

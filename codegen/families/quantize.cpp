@@ -51,7 +51,8 @@ double reference_scale(const KernelSpec& spec, double amax) {
     return 1;
   }
   const double scale = static_cast<float>(floored / kMaxE4m3);
-  return spec[kScale] == kScalePow2 ? std::exp2(std::ceil(std::log2(scale))) : scale;
+  // Powers of two stop at the smallest normal fp32: a scale that flushes to zero somewhere would be no scale.
+  return spec[kScale] == kScalePow2 ? std::exp2(std::max(-126.0, std::ceil(std::log2(scale)))) : scale;
 }
 
 class Quantize final : public Family {

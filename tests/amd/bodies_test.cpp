@@ -69,7 +69,7 @@ TEST_CASE("the default tile of a wide N is 128x128 with 128 bytes of K per row o
   CHECK(body.tiles(gemm("gfx90a", "fp8_block", "128x128x64")).front() == TileShape{128, 128, 64});
 }
 
-TEST_CASE("a tile that pads a narrow N comes after those that do not") {
+TEST_CASE("an AMD tile that pads a narrow N comes after those that do not") {
   CHECK(grouped_gemm::amd_body()->tiles(gemm("gfx942", "none", "128x128x64", "64")).front().n == 64);
 }
 

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// sinter cache list | show | verify: look inside a cache, in use or not. Nothing here changes one.
+
+#include <ctime>
+#include <fstream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cache/cache_admin.h"
+#include "tools/sinter/command.h"
+
+namespace sinter::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+struct CacheOptions {
+  CommonOptions common;
+  std::string key, code_file, source_file;
+  std::string arch, family;
+};
+
+Result<CacheAdmin> open_cache(const CommonOptions& options) {
+  SINTER_TRY(const Settings settings, settings_for(options));
+  if (settings.cache_dir.empty()) {
+    return make_error(ErrorCode::kInvalidRequest, "no cache directory: HOME is not set; give --cache DIR or set SINTER_CACHE_DIR");
+  }
+  return CacheAdmin::open(settings.cache_dir);
+}
+
+std::string time_text(std::int64_t unix_s) { return fmt::format("{:%Y-%m-%d %H:%M:%S}Z", fmt::gmtime(static_cast<std::time_t>(unix_s))); }
+
+std::string dump(const ordered_json& value) { return value.dump(2, ' ', false, ordered_json::error_handler_t::replace); }
+
+ordered_json to_json_object(const EntryInfo& info) {
+  return {{"key", info.key},         {"spec", info.spec},         {"family", info.family},         {"arch", info.arch},
+          {"format", info.format},   {"backend", info.backend},   {"compiler", info.compiler},     {"code_bytes", info.code_bytes},
+          {"created", time_text(info.created_unix_s)},            {"compile_ms", info.compile_ms}};
+}
+
+ordered_json to_json_object(const BadEntry& entry) { return {{"key", entry.key}, {"spec", entry.spec}, {"reason", entry.reason}}; }
+
+int list(const CacheOptions& options) {
+  const bool json = options.common.json;
+  auto admin = open_cache(options.common);
+  if (!admin) {
+    return fail(admin.error(), json);
+  }
+  auto entries = admin->list();
+  if (!entries) {
+    return fail(entries.error(), json);
+  }
+  auto bad = admin->bad_entries();
+  if (!bad) {
+    return fail(bad.error(), json);
+  }
+  std::erase_if(*entries, [&](const EntryInfo& info) {
+    return (!options.arch.empty() && info.arch != options.arch) || (!options.family.empty() && info.family != options.family);
+  });
+  std::int64_t bytes = 0;
+  auto array = ordered_json::array();
+  for (const EntryInfo& info : *entries) {
+    bytes += info.code_bytes;
+    array.push_back(to_json_object(info));
+    if (!json) {
+      fmt::print("{}  {:<6} {:>8}  {}  {}\n", info.key.substr(0, 12), info.format, info.code_bytes, time_text(info.created_unix_s), info.spec);
+    }
+  }
+  if (json) {
+    auto aside = ordered_json::array();
+    for (const BadEntry& entry : *bad) {
+      aside.push_back(to_json_object(entry));
+    }
+    fmt::print("{}\n", dump({{"database", admin->database_path()}, {"entries", array}, {"code_bytes", bytes}, {"set_aside", aside}}));
+  } else {
+    fmt::print("{} entries, {} bytes of code, {} set aside as damaged, in {}\n", entries->size(), bytes, bad->size(), admin->database_path());
+  }
+  return kGood;
+}
+
+Result<void> write_file(const std::string& path, std::string_view bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (!out) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("cannot write '{}'", path));
+  }
+  return {};
+}
+
+void print_entry(const CacheEntry& entry) {
+  const EntryInfo& info = entry.info;
+  const CodeFacts& facts = entry.object.facts;
+  const auto number = [](std::int64_t value) { return value == kUnknown ? std::string("unknown") : fmt::format("{}", value); };
+  fmt::print("{}\n{}\n", info.key, info.spec);
+  fmt::print("  {:<22}{}, {} bytes, entry {}\n", "code object", info.format, info.code_bytes, entry.object.entry);
+  fmt::print("  {:<22}{} {}\n", "target", facts.target, facts.features);
+  fmt::print("  {:<22}{} per thread ({} accumulation), {} scalar, {} spilled\n", "registers", number(facts.registers),
+             number(facts.accumulation_registers), number(facts.scalar_registers), number(facts.spilled_registers));
+  fmt::print("  {:<22}{} bytes of shared memory, {} of scratch, {} of arguments\n", "memory", number(facts.static_shared_bytes),
+             number(facts.scratch_bytes), number(facts.args_bytes));
+  fmt::print("  {:<22}{} threads at most, wave size {}\n", "workgroup", number(facts.max_threads_per_block), number(facts.wave_size));
+  fmt::print("  {:<22}{}, s_setvskip {} times; matrix: {}\n", "instructions", number(facts.instruction_count), number(facts.setvskip_count),
+             fmt::join(facts.matrix_instructions, " "));
+  fmt::print("  {:<22}{} in {:.0f} ms, {}\n", "compiled by", info.backend, info.compile_ms, time_text(info.created_unix_s));
+  fmt::print("  {:<22}{}\n", "stored by", entry.writer);
+  fmt::print("  {:<22}{}\n", "sha256", entry.sha256);
+  fmt::print("  {:<22}{}\n", "state", entry.problem.empty() ? "verified" : "DAMAGED: " + entry.problem);
+  fmt::print("key fields\n");
+  for (const KeyField& field : entry.key_fields) {
+    std::string value = field.value;
+    for (std::size_t at = 0; (at = value.find('\n', at)) != std::string::npos; at += 24) {
+      value.replace(at, 1, "\n" + std::string(24, ' '));
+    }
+    fmt::print("  {:<22}{}\n", field.name, value);
+  }
+  if (!entry.object.log.empty()) {
+    fmt::print("compiler log\n{}\n", entry.object.log);
+  }
+}
+
+ordered_json to_json_object(const CacheEntry& entry) {
+  ordered_json object = to_json_object(entry.info);
+  auto fields = ordered_json::object();
+  for (const KeyField& field : entry.key_fields) {
+    fields[field.name] = field.value;
+  }
+  object["entry"] = entry.object.entry;
+  object["facts"] = ordered_json::parse(to_json(entry.object.facts));
+  object["key_fields"] = std::move(fields);
+  object["log"] = entry.object.log;
+  object["source"] = entry.object.source;
+  object["writer"] = entry.writer;
+  object["sha256"] = entry.sha256;
+  object["problem"] = entry.problem.empty() ? ordered_json(nullptr) : ordered_json(entry.problem);
+  return object;
+}
+
+int show(const CacheOptions& options) {
+  const bool json = options.common.json;
+  auto admin = open_cache(options.common);
+  if (!admin) {
+    return fail(admin.error(), json);
+  }
+  auto entry = admin->show(options.key);
+  if (!entry) {
+    return fail(entry.error(), json);
+  }
+  const std::vector<std::byte>& code = entry->object.code;
+  if (!options.code_file.empty()) {
+    if (auto written = write_file(options.code_file, {reinterpret_cast<const char*>(code.data()), code.size()}); !written) {
+      return fail(written.error(), json);
+    }
+  }
+  if (!options.source_file.empty()) {
+    if (auto written = write_file(options.source_file, entry->object.source); !written) {
+      return fail(written.error(), json);
+    }
+  }
+  if (json) {
+    fmt::print("{}\n", dump(to_json_object(*entry)));
+  } else {
+    print_entry(*entry);
+  }
+  return entry->problem.empty() ? kGood : kProblem;
+}
+
+int verify(const CacheOptions& options) {
+  const bool json = options.common.json;
+  auto admin = open_cache(options.common);
+  if (!admin) {
+    return fail(admin.error(), json);
+  }
+  const auto report = admin->verify();
+  if (!report) {
+    return fail(report.error(), json);
+  }
+  if (json) {
+    auto damaged = ordered_json::array();
+    for (const BadEntry& entry : report->damaged) {
+      damaged.push_back(to_json_object(entry));
+    }
+    fmt::print("{}\n", dump({{"database", admin->database_path()}, {"checked", report->checked}, {"damaged", damaged}, {"file_problems", report->file_problems}, {"ok", report->ok()}}));
+    return report->ok() ? kGood : kProblem;
+  }
+  for (const std::string& problem : report->file_problems) {
+    fmt::print("{}: {}\n", admin->database_path(), problem);
+  }
+  for (const BadEntry& entry : report->damaged) {
+    fmt::print("{} {}: {}\n", entry.key.substr(0, 12), entry.spec, entry.reason);
+  }
+  fmt::print("{} entries checked, {} damaged, in {}\n", report->checked, report->damaged.size(), admin->database_path());
+  return report->ok() ? kGood : kProblem;
+}
+
+}  // namespace
+
+void add_cache(CLI::App& app, int& status) {
+  auto options = std::make_shared<CacheOptions>();
+  CLI::App* command = app.add_subcommand("cache", "Look inside a cache");
+  command->require_subcommand(1);
+
+  CLI::App* list_command = command->add_subcommand("list", "One line for each kernel");
+  list_command->add_option("--arch", options->arch, "only this arch");
+  list_command->add_option("--family", options->family, "only this family");
+  add_common_options(*list_command, options->common);
+  list_command->callback([options, &status] { status = list(*options); });
+
+  CLI::App* show_command = command->add_subcommand("show", "Everything about one kernel: facts, key fields, compiler, log");
+  show_command->add_option("key", options->key, "its key, or the first digits of it")->required();
+  show_command->add_option("--code-object", options->code_file, "write the code object to a file")->type_name("FILE");
+  show_command->add_option("--source", options->source_file, "write the generated source to a file")->type_name("FILE");
+  add_common_options(*show_command, options->common);
+  show_command->callback([options, &status] { status = show(*options); });
+
+  CLI::App* verify_command = command->add_subcommand("verify", "Check every entry against its digests, and the file itself");
+  add_common_options(*verify_command, options->common);
+  verify_command->callback([options, &status] { status = verify(*options); });
+}
+
+}  // namespace sinter::cli
