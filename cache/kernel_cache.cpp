@@ -2,6 +2,8 @@
 #include "cache/kernel_cache.h"
 
 #include <chrono>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "cache/sqlite_store.h"
@@ -15,6 +17,13 @@ constexpr std::size_t kMaxReportedProblems = 100;
 void count(std::atomic<std::int64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
 std::int64_t read(const std::atomic<std::int64_t>& counter) { return counter.load(std::memory_order_relaxed); }
 
+/// The cache stays where it is when the process changes its working directory.
+std::string absolute_path(const std::string& directory) {
+  std::error_code error;
+  const std::string absolute = std::filesystem::absolute(directory, error).string();
+  return error ? directory : absolute;
+}
+
 }  // namespace
 
 std::string_view cache_layer_name(CacheLayer layer) {
@@ -26,12 +35,14 @@ std::string_view cache_layer_name(CacheLayer layer) {
 }
 
 KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
-    : directory_(options.directory), on_problem_(std::move(on_problem)), memory_(options.memory_bytes) {
+    : directory_(absolute_path(options.directory)),
+      on_problem_(std::move(on_problem)),
+      memory_(options.memory_bytes) {
   if (directory_.empty()) {
     return;
   }
   local_ = std::make_unique<SqliteStore>(
-      SqliteStoreOptions{.directory = std::move(options.directory),
+      SqliteStoreOptions{.directory = directory_,
                          .allow_shared_directory = options.allow_shared_directory,
                          .writer = std::move(options.writer),
                          .busy_timeout = std::chrono::milliseconds(options.busy_timeout_ms)},

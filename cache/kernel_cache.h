@@ -78,6 +78,7 @@ class KernelCache {
   void remember_compiler_identity(std::string_view stamp, std::string_view identity);
 
   CacheCounters counters() const;
+  /// Absolute; empty for memory only.
   const std::string& directory() const { return directory_; }
 
  private:

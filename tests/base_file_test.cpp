@@ -7,7 +7,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 
-#include "tests/support/cache.h"
+#include "tests/support/files.h"
 
 using namespace sinter;
 using namespace sinter::testing;

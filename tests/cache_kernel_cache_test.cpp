@@ -63,6 +63,20 @@ TEST_CASE("the directory is made for this user alone", "[cache]") {
   CHECK(fs::status(directory / "deep/er/cache").permissions() == fs::perms::owner_all);
 }
 
+TEST_CASE("a relative directory stays where it was when the process moves", "[cache]") {
+  TempDir directory;
+  CHECK(run_child([&] {
+          fs::create_directory(directory / "elsewhere");
+          fs::current_path(directory.path());
+          KernelCache cache({.directory = "cache"}, nullptr);
+          fs::current_path(directory / "elsewhere");
+          cache.store(key_of(1), code_of(1));
+          return cache.directory() == directory / "cache" ? 0 : 1;
+        }) == 0);
+  CHECK(fs::exists(database_in(directory / "cache")));
+  CHECK(fs::is_empty(directory / "elsewhere"));
+}
+
 TEST_CASE("a damaged entry is a miss, is counted and said once, and is stored again", "[cache]") {
   TempDir directory;
   Problems problems;

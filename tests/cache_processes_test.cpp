@@ -105,36 +105,65 @@ TEST_CASE("a writer may be killed at any moment and nothing wrong is ever read",
   CHECK(admin->verify()->ok());
 }
 
-TEST_CASE("processes set one damaged database aside only once", "[cache][processes]") {
-  for (int round = 0; round < 10; ++round) {
+TEST_CASE("processes that have a database open set it aside only once when it turns bad", "[cache][processes]") {
+  constexpr int kChildren = 6;
+  constexpr int kEntries = 60;
+  for (int round = 0; round < 5; ++round) {
     TempDir directory;
     {
       Problems problems;
       SqliteStore store({.directory = directory / "cache"}, problems.sink());
-      REQUIRE(store.put(key_of(1), code_of(1)));
+      for (int i = 0; i < kEntries; ++i) {
+        REQUIRE(store.put(key_of(i), code_of(i, 8000)));
+      }
     }
-    auto bytes = read_file(database_in(directory / "cache"));
-    std::fill(bytes.begin() + 4096, bytes.end(), 'x');
-    write_file(database_in(directory / "cache"), bytes);
+    int ready[2];
+    int release[2];
+    REQUIRE((pipe(ready) == 0 && pipe(release) == 0));
     std::vector<pid_t> children;
-    for (int c = 0; c < 8; ++c) {
+    for (int c = 0; c < kChildren; ++c) {
       children.push_back(start_child([&, c] {
         Problems problems;
         SqliteStore store({.directory = directory / "cache", .busy_timeout = std::chrono::seconds(30)}, problems.sink());
-        if (!store.get(key_of(1))) return 1;
-        if (!store.put(key_of(10 + c), code_of(10 + c))) return 2;
-        const auto found = store.get(key_of(10 + c));
-        return found && *found != nullptr && same_code(**found, *code_of(10 + c)) ? 0 : 3;
+        const auto first = store.get(key_of(0));
+        if (!first || *first == nullptr) return 1;
+        char byte = 'r';
+        (void)!write(ready[1], &byte, 1);
+        close(release[1]);
+        (void)!read(release[0], &byte, 1);
+        for (int i = 1; i < kEntries; ++i) {
+          const auto found = store.get(key_of(i));
+          if (!found) return 2;
+          if (*found != nullptr && !same_code(**found, *code_of(i, 8000))) return 3;
+        }
+        if (!store.put(key_of(100 + c), code_of(100 + c))) return 4;
+        const auto found = store.get(key_of(100 + c));
+        return found && *found != nullptr && same_code(**found, *code_of(100 + c)) ? 0 : 5;
       }));
+    }
+    for (int c = 0; c < kChildren; ++c) {
+      char byte = 0;
+      REQUIRE(read(ready[0], &byte, 1) == 1);
+    }
+    {
+      std::fstream file(database_in(directory / "cache"), std::ios::binary | std::ios::in | std::ios::out);
+      file.seekp(4096);
+      const std::vector<char> noise(fs::file_size(database_in(directory / "cache")) - 4096, 'x');
+      file.write(noise.data(), static_cast<std::streamsize>(noise.size()));
+    }
+    for (const int descriptor : {ready[0], ready[1], release[0], release[1]}) {
+      close(descriptor);
     }
     for (const pid_t child : children) {
       CHECK(wait_for(child) == 0);
     }
-    CHECK(count_files(directory / "cache", ".bad-") - count_files(directory / "cache", "-wal") <= 1);
+    CHECK(count_bad_databases(directory / "cache") == 1);
     Problems problems;
     SqliteStore store({.directory = directory / "cache"}, problems.sink());
-    for (int c = 0; c < 8; ++c) {
-      CHECK(*store.get(key_of(10 + c)) != nullptr);
+    for (int c = 0; c < kChildren; ++c) {
+      const auto found = store.get(key_of(100 + c));
+      REQUIRE(found);
+      CHECK(*found != nullptr);
     }
   }
 }

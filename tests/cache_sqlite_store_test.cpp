@@ -272,12 +272,7 @@ TEST_CASE("at most three damaged databases are kept aside", "[cache]") {
     SqliteStore store = make_store(directory, problems);
     CHECK(*store.get(key_of(1)) == nullptr);
   }
-  std::size_t kept = 0;
-  for (const auto& file : fs::directory_iterator(directory / "cache")) {
-    const std::string name = file.path().filename().string();
-    kept += name.find(".bad-") != std::string::npos && !name.ends_with("-wal") ? 1u : 0u;
-  }
-  CHECK(kept == 3);
+  CHECK(count_bad_databases(directory / "cache") == 3);
 }
 
 TEST_CASE("a database deleted under an open store is made again", "[cache]") {
