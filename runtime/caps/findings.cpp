@@ -8,6 +8,7 @@ namespace sinter {
 
 std::string_view check_step_name(CheckStep step) {
   switch (step) {
+    case CheckStep::kResolve: return "resolve";
     case CheckStep::kSpec: return "spec check";
     case CheckStep::kCodeObject: return "code object check";
     case CheckStep::kQuirks: return "quirk check";

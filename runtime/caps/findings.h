@@ -20,6 +20,7 @@ namespace sinter {
 
 /// The steps at which a kernel can be refused. Messages start with the step's name.
 enum class CheckStep : std::uint8_t {
+  kResolve,     ///< Is there such a kernel for the device's arch at all?
   kSpec,        ///< Before compiling: is the spec possible on this device?
   kCodeObject,  ///< After compiling or loading: does the binary fit?
   kQuirks,      ///< May this driver run it?

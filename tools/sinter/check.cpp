@@ -7,6 +7,7 @@
 
 #include "codegen/resolve.h"
 #include "runtime/caps/report.h"
+#include "runtime/caps/validate.h"
 #include "tools/sinter/command.h"
 
 namespace sinter::cli {
@@ -46,16 +47,29 @@ Result<KernelRequest> make_request(const CheckOptions& options) {
   return request;
 }
 
+// What the arch itself rules out is an answer of `check`; a request that makes no sense anywhere stays an error.
+Result<CheckReport> refused(const DeviceCaps& caps, std::string spec, const Error& error) {
+  if (error.code != ErrorCode::kUnsupported) {
+    return error;
+  }
+  return CheckReport{caps.name, std::string(caps.arch->name), std::move(spec), {{CheckStep::kResolve, "arch", false, error.message}}};
+}
+
 Result<CheckReport> check(Runtime& runtime, const CheckOptions& options) {
   SINTER_TRY(const DeviceCaps* caps, find_device_caps(runtime.capability_table(), options.device));
   SINTER_TRY(const KernelRequest request, make_request(options));
-  const ResolveTarget target{caps->arch, caps->vskip_safe.value == true, caps->unit_count.value.value_or(0)};
-  SINTER_TRY(const KernelSpec spec, resolve(request, target));
-  SINTER_TRY(const BodyPlan plan, make_plan(spec));
-  CheckQuestion question{spec, plan, *caps, options.driver_version, runtime.quirks(), options.allow_unsafe_vskip};
+  const auto spec = resolve(request, {caps->arch, is_vskip_safe(*caps), caps->unit_count.value.value_or(0)});
+  if (!spec) {
+    return refused(*caps, options.family, spec.error());
+  }
+  const auto plan = make_plan(*spec);
+  if (!plan) {
+    return refused(*caps, spec->name(), plan.error());
+  }
+  CheckQuestion question{*spec, *plan, *caps, options.driver_version, runtime.quirks(), options.allow_unsafe_vskip};
   CompiledCode compiled;
   if (options.compile) {
-    SINTER_TRY(compiled, runtime.compile_service().load_or_compile(spec, plan));
+    SINTER_TRY(compiled, runtime.compile_service().load_or_compile(*spec, *plan));
     question.code = compiled.code.get();
   }
   return make_check_report(question);

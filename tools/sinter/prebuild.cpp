@@ -51,7 +51,7 @@ struct BuildResult {
 std::vector<bool> vskip_answers(const std::vector<DeviceCaps>& table, const Arch& arch) {
   std::set<bool> answers{false};
   for (const DeviceCaps& caps : table) {
-    if (caps.arch != nullptr && runs_on(arch, *caps.arch) && caps.vskip_safe.value == true) {
+    if (caps.arch != nullptr && runs_on(arch, *caps.arch) && is_vskip_safe(caps)) {
       answers.insert(true);
     }
   }
