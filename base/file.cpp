@@ -54,15 +54,17 @@ Result<void> check_private_directory(const std::string& directory) {
     return make_error(ErrorCode::kCacheError, fmt::format("{} is not a directory", directory));
   }
   if (info.st_uid != geteuid()) {
-    return make_error(ErrorCode::kCacheError,
-                      fmt::format("{0} belongs to user {1}, not to user {2} of this process, and kernels from it would be "
-                                  "run: choose another directory, or chown {2} {0}",
-                                  directory, info.st_uid, geteuid()));
+    return make_error(
+        ErrorCode::kCacheError,
+        fmt::format("{0} belongs to user {1}, not to user {2} of this process, and kernels from it would be "
+                    "run: choose another directory, or chown {2} {0}",
+                    directory, info.st_uid, geteuid()));
   }
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return make_error(ErrorCode::kCacheError,
-                      fmt::format("others may write {0} (mode {1:04o}), and kernels from it would be run: chmod go-w {0}",
-                                  directory, info.st_mode & 07777));
+    return make_error(
+        ErrorCode::kCacheError,
+        fmt::format("others may write {0} (mode {1:04o}), and kernels from it would be run: chmod go-w {0}", directory,
+                    info.st_mode & 07777));
   }
   return {};
 }

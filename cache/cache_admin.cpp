@@ -133,7 +133,8 @@ Result<void> CacheAdmin::State::check_schema() {
     return fault(status);
   }
   if (application_id != schema::application_id(version)) {
-    return failed(fmt::format("{} is not a kernel cache of Sinter (application id {:#x})", files.database, application_id));
+    return failed(
+        fmt::format("{} is not a kernel cache of Sinter (application id {:#x})", files.database, application_id));
   }
   if (version != schema::kVersion) {
     return failed(fmt::format("the kernel cache {} has schema {}, this Sinter reads {}", files.database, version,
@@ -156,8 +157,9 @@ Result<CacheAdmin> CacheAdmin::open(const std::string& directory) {
   }
   auto state = std::make_unique<State>(directory);
   if (stat(state->files.database.c_str(), &info) != 0) {
-    return failed(errno == ENOENT ? fmt::format("there is no kernel cache in {}: it has no {}", directory, schema::kFileName)
-                                  : fmt::format("cannot open {}: {}", state->files.database, errno_text(errno)));
+    return failed(errno == ENOENT
+                      ? fmt::format("there is no kernel cache in {}: it has no {}", directory, schema::kFileName)
+                      : fmt::format("cannot open {}: {}", state->files.database, errno_text(errno)));
   }
   // A database with a log needs its shared memory even to be read. Where that cannot be made, on a read-only medium,
   // nobody else writes either.
@@ -225,7 +227,8 @@ Result<CacheEntry> CacheAdmin::show(std::string_view key_prefix) {
   }
   auto row = state_->row(rows.front());
   if (!row) {
-    return failed(fmt::format("the entry {} of {} cannot be shown: {}", key_prefix, database_path(), row.error().message));
+    return failed(
+        fmt::format("the entry {} of {} cannot be shown: {}", key_prefix, database_path(), row.error().message));
   }
   return to_entry(std::move(*row));
 }

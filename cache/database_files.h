@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The files behind the local store: the database, its log, the lock that orders opening against renaming, and the damaged
-// databases kept aside. Which file is the database may change while processes have it open; the lock makes that safe.
+// The files behind the local store: the database, its log, the lock that orders opening against renaming, and the
+// damaged databases kept aside. Which file is the database may change while processes have it open; the lock makes that
+// safe.
 
 #include <chrono>
 #include <cstddef>
@@ -29,12 +30,13 @@ struct DatabaseFiles {
 
 enum class LockMode : std::uint8_t { kShared, kExclusive };
 
-/// A lock of the whole cache directory, held for moments: shared while a process opens the database by its path, exclusive
-/// while one makes it or renames it aside. The kernel frees it when its owner dies.
+/// A lock of the whole cache directory, held for moments: shared while a process opens the database by its path,
+/// exclusive while one makes it or renames it aside. The kernel frees it when its owner dies.
 class DirectoryLock {
  public:
   /// Waits for at most `longest_wait`. Errors: kCacheError if the lock file cannot be made or others do not let go.
-  static Result<DirectoryLock> acquire(const DatabaseFiles& files, LockMode mode, std::chrono::milliseconds longest_wait);
+  static Result<DirectoryLock> acquire(const DatabaseFiles& files, LockMode mode,
+                                       std::chrono::milliseconds longest_wait);
 
   DirectoryLock(DirectoryLock&& other) noexcept;
   DirectoryLock& operator=(DirectoryLock&& other) noexcept;
@@ -48,8 +50,9 @@ class DirectoryLock {
 /// Damaged databases that are kept for study, newest first.
 inline constexpr std::size_t kKeptBadDatabases = 3;
 
-/// Renames the database and its log to "sinter-v1.db.bad-<unix time>-<pid>" and deletes the oldest such files, unless the
-/// path names another file than `damaged` by now: then somebody was faster. Gives the new name, or empty in that case.
+/// Renames the database and its log to "sinter-v1.db.bad-<unix time>-<pid>" and deletes the oldest such files, unless
+/// the path names another file than `damaged` by now: then somebody was faster. Gives the new name, or empty in that
+/// case.
 /// REQUIRES: the exclusive lock. Errors: kCacheError.
 Result<std::string> rename_database_aside(const DatabaseFiles& files, const std::optional<FileId>& damaged);
 

@@ -160,7 +160,8 @@ Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, std::st
   const std::size_t bytes = code.code.size() + code.log.size() + code.source.size() + kRoomForTheRest;
   if (bytes > static_cast<std::size_t>(Database::kMaxRowBytes)) {
     return bad(fmt::format("a code object of {} bytes with log and source is not stored: the limit is {}",
-                           bytes - kRoomForTheRest, static_cast<std::size_t>(Database::kMaxRowBytes) - kRoomForTheRest));
+                           bytes - kRoomForTheRest,
+                           static_cast<std::size_t>(Database::kMaxRowBytes) - kRoomForTheRest));
   }
   EntryRow row;
   row.key = key.digest;

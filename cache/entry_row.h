@@ -68,8 +68,8 @@ struct ExpectedKey {
 /// Errors: kCacheError saying what is wrong.
 Result<CodeObject> open_entry(EntryRow row, const ExpectedKey& expected);
 
-/// The same checks, and those that only tools can afford: the key against its fields, the copied columns, log and source.
-/// Empty if all is well, else what is wrong.
+/// The same checks, and those that only tools can afford: the key against its fields, the copied columns, log and
+/// source. Empty if all is well, else what is wrong.
 std::string check_whole_entry(const EntryRow& row);
 
 }  // namespace sinter

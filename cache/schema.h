@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The database as text: every table and statement of the cache, version 1 (docs/cache_format.md). The order of columns in
-// the statements is the order in which entry_row.cpp reads and binds them.
+// The database as text: every table and statement of the cache, version 1 (docs/cache_format.md). The order of columns
+// in the statements is the order in which entry_row.cpp reads and binds them.
 
 #include <cstdint>
 #include <string_view>
@@ -29,7 +29,7 @@ extern const char* const kConnectionSettings;
 inline constexpr std::string_view kGetUserVersion = "PRAGMA user_version";
 inline constexpr std::string_view kGetApplicationId = "PRAGMA application_id";
 inline constexpr std::string_view kUseWal = "PRAGMA journal_mode=WAL";
-/// On a network a log left by a local user is folded in first; with an exclusive lock no shared memory is needed for it.
+/// On a network, a log that was left by a local user is folded in first; an exclusive lock does without shared memory.
 inline constexpr const char* kLockExclusively = "PRAGMA locking_mode=EXCLUSIVE";
 inline constexpr std::string_view kUseRollbackJournal = "PRAGMA journal_mode=DELETE";
 inline constexpr const char* kLockNormally = "PRAGMA locking_mode=NORMAL";

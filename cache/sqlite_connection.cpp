@@ -13,8 +13,8 @@
 namespace sinter {
 namespace {
 
-/// Pages in the log after which a writer moves them into the file: 1 MiB. It bounds what the first process after a crash
-/// has to recover, about 1 ms.
+/// Pages in the log after which a writer moves them into the file: 1 MiB. It bounds what the first process after a
+/// crash has to recover.
 constexpr int kCheckpointPages = 256;
 
 Error failed(std::string message) { return make_error(ErrorCode::kCacheError, std::move(message)); }

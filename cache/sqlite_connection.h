@@ -49,8 +49,8 @@ struct OpenOutcome {
   DbStatus status;
 };
 
-/// Opens the database, or makes it if `mode` is exclusive, under the lock of the directory. `journal` is not kAutomatic.
-/// On kReady and kDamaged `out` is the connection.
+/// Opens the database, or makes it if `mode` is exclusive, under the lock of the directory. `journal` is not
+/// kAutomatic. On kReady and kDamaged `out` is the connection.
 /// Errors: kCacheError for what renaming will not mend: no permission, no space, locked, a newer schema.
 Result<OpenOutcome> open_connection(const DatabaseFiles& files, LockMode mode, JournalMode journal,
                                     std::chrono::milliseconds longest_wait, SqliteConnection& out);

@@ -61,8 +61,8 @@ void distrust(sqlite3* handle) {
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
 }
 
-/// SQLite deletes a write-ahead log by its path when the last connection closes. If the database was renamed aside since,
-/// that would be the log of its successor: so it is kept (and emptied instead).
+/// SQLite deletes a write-ahead log by its path when the last connection closes. It looks first whether the database
+/// was renamed, but a successor can appear between the look and the deletion: so the log is kept (and emptied instead).
 void keep_log_on_close(sqlite3* handle) {
   int persist = 1;
   sqlite3_file_control(handle, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
@@ -104,9 +104,10 @@ DbStatus DbStatus::damage() { return {SQLITE_CORRUPT, 0}; }
 DbStatus DbStatus::unavailable() { return {SQLITE_CANTOPEN, 0}; }
 DbStatus DbStatus::busy() { return {SQLITE_BUSY, 0}; }
 
-static_assert(static_cast<int>(ColumnType::kInteger) == SQLITE_INTEGER && static_cast<int>(ColumnType::kReal) == SQLITE_FLOAT &&
-              static_cast<int>(ColumnType::kText) == SQLITE_TEXT && static_cast<int>(ColumnType::kBlob) == SQLITE_BLOB &&
-              static_cast<int>(ColumnType::kNull) == SQLITE_NULL);
+static_assert(static_cast<int>(ColumnType::kInteger) == SQLITE_INTEGER &&
+              static_cast<int>(ColumnType::kReal) == SQLITE_FLOAT &&
+              static_cast<int>(ColumnType::kText) == SQLITE_TEXT &&
+              static_cast<int>(ColumnType::kBlob) == SQLITE_BLOB && static_cast<int>(ColumnType::kNull) == SQLITE_NULL);
 
 // --- Statement ---
 
@@ -241,7 +242,8 @@ DbStatus Database::open(const std::string& path, OpenMode mode, Database& out) {
     flags |= SQLITE_OPEN_URI;
     name = "file:";
     for (const char c : path) {
-      name += (c == '%' || c == '?' || c == '#') ? fmt::format("%{:02x}", static_cast<unsigned char>(c)) : std::string(1, c);
+      name += (c == '%' || c == '?' || c == '#') ? fmt::format("%{:02x}", static_cast<unsigned char>(c))
+                                                 : std::string(1, c);
     }
     name += "?immutable=1";
   }
@@ -256,7 +258,8 @@ DbStatus Database::open(const std::string& path, OpenMode mode, Database& out) {
   distrust(database.handle_);
   keep_log_on_close(database.handle_);
   database.waiter_ = std::make_unique<Waiter>();
-  database.waiter_->random = current_process() ^ static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&database));
+  database.waiter_->random =
+      current_process() ^ static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&database));
   sqlite3_busy_handler(database.handle_, &Waiter::on_busy, database.waiter_.get());
   out = std::move(database);
   return {};

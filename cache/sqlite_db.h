@@ -2,7 +2,8 @@
 #pragma once
 
 // SQLite with owners and values: a connection, a statement and a transaction that clean up after themselves, and its
-// result codes sorted by what the cache does about them. The only file that calls SQLite's C functions is sqlite_db.cpp.
+// result codes sorted by what the cache does about them. The only file that calls SQLite's C functions is
+// sqlite_db.cpp.
 
 #include <chrono>
 #include <cstddef>
@@ -110,11 +111,11 @@ class Database {
   Database();
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
-  /// Closes, except in a child of fork, where closing would hurt the parent's locks: there the connection is left alone.
+  /// Closes, except in a child of fork, where that would hurt the parent's locks: there it is left alone.
   ~Database();
 
-  /// Opens `path` with the limits and defences that a file from anywhere needs: no triggers, no views, no functions from
-  /// the schema, no row beyond kMaxRowBytes.
+  /// Opens `path` with the limits and defences that a file from anywhere needs: no triggers, no views, no functions
+  /// from the schema, no row beyond kMaxRowBytes.
   ///
   /// SQLite keeps a table of locks per process that a fork would copy without the locks. While a connection that was
   /// opened before a fork is inherited, every open in the child therefore fails with is_inherited().

@@ -80,8 +80,9 @@ Result<void> SqliteStore::put(const CacheKey& key, std::shared_ptr<const CodeObj
 
 void SqliteStore::set_entry_aside(const CacheKey& key, const std::string& reason) {
   bad_entries_.fetch_add(1, std::memory_order_relaxed);
-  on_problem_(fmt::format("the entry {} ({}) of the kernel cache {} is damaged: {}; it is kept for study and compiled again",
-                          to_hex(key.digest).substr(0, 16), key.field(kSpecKeyField), files_.database, reason));
+  on_problem_(
+      fmt::format("the entry {} ({}) of the kernel cache {} is damaged: {}; it is kept for study and compiled again",
+                  to_hex(key.digest).substr(0, 16), key.field(kSpecKeyField), files_.database, reason));
   const auto moved = run("write", [&](SqliteConnection& connection) {
     Transaction transaction(connection.database);
     DbStatus status = transaction.begin_write();
@@ -175,9 +176,10 @@ Result<void> SqliteStore::run(std::string_view action, const std::function<DbSta
 Result<SqliteStore::ConnectionPtr> SqliteStore::take_connection() {
   if (Database::is_inherited()) {
     forget_inherited_connections();
-    return failed(fmt::format("this process was forked while the kernel cache {} was open, which SQLite does not survive: "
-                              "kernels are kept in memory only; fork before the first use of the cache",
-                              files_.database));
+    return failed(
+        fmt::format("this process was forked while the kernel cache {} was open, which SQLite does not survive: "
+                    "kernels are kept in memory only; fork before the first use of the cache",
+                    files_.database));
   }
   const std::optional<FileId> current = file_id(files_.database);
   std::vector<ConnectionPtr> outdated;  // Closed after the lock is gone.
@@ -237,7 +239,8 @@ Result<SqliteStore::ConnectionPtr> SqliteStore::open_or_heal() {
     }
     mode = LockMode::kExclusive;
   }
-  return failed(fmt::format("cannot open the kernel cache {}: it is damaged again as soon as it is made", files_.database));
+  return failed(
+      fmt::format("cannot open the kernel cache {}: it is damaged again as soon as it is made", files_.database));
 }
 
 Result<JournalMode> SqliteStore::prepare_directory() {
@@ -252,9 +255,10 @@ Result<JournalMode> SqliteStore::prepare_directory() {
   if (network.empty()) {
     return JournalMode::kWriteAheadLog;
   }
-  on_problem_(fmt::format("the kernel cache {} is on {}, where hosts cannot share memory: it works without a write-ahead "
-                          "log, more slowly; SINTER_CACHE_DIR can name a local directory",
-                          files_.directory, network));
+  on_problem_(
+      fmt::format("the kernel cache {} is on {}, where hosts cannot share memory: it works without a write-ahead "
+                  "log, more slowly; SINTER_CACHE_DIR can name a local directory",
+                  files_.directory, network));
   return JournalMode::kRollback;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// SqliteStore: the local layer, one SQLite file that many threads and processes share. It opens lazily, heals what it can
-// (docs/cache_format.md has the table of faults) and says once what it could not.
+// SqliteStore: the local layer, one SQLite file that many threads and processes share. It opens lazily, heals what it
+// can (docs/cache_format.md has the table of faults) and says once what it could not.
 
 #include <atomic>
 #include <chrono>

@@ -98,7 +98,8 @@ TEST_CASE("verification finds each damaged column and changes nothing", "[cache]
     INFO(damage);
     TempDir directory;
     fill(directory.path(), 3);
-    REQUIRE(run_sql(directory.path(), std::string("UPDATE entry SET ") + damage + " WHERE spec LIKE '%n1'") == SQLITE_OK);
+    REQUIRE(run_sql(directory.path(), std::string("UPDATE entry SET ") + damage + " WHERE spec LIKE '%n1'") ==
+            SQLITE_OK);
     auto admin = CacheAdmin::open(directory.path());
     REQUIRE(admin);
     const auto report = admin->verify();

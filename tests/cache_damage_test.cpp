@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Damage anywhere in the files of the database: the right bytes or a miss, never wrong bytes, never a crash, and the cache
-// works again afterwards. The positions are fixed by a seed, so that a failure can be repeated.
+// Damage anywhere in the files of the database: the right bytes or a miss, never wrong bytes, never a crash, and the
+// cache works again afterwards. The positions are fixed by a seed, so that a failure can be repeated.
 
 #include <catch2/catch.hpp>
 #include <random>

@@ -227,7 +227,8 @@ TEST_CASE("a process without free file descriptors goes on in memory and recover
           Problems problems;
           KernelCache cache({.directory = directory.path(), .memory_bytes = 0}, problems.sink());
           std::vector<int> held;
-          for (int descriptor = open("/dev/null", O_RDONLY); descriptor >= 0; descriptor = open("/dev/null", O_RDONLY)) {
+          for (int descriptor = open("/dev/null", O_RDONLY); descriptor >= 0;
+               descriptor = open("/dev/null", O_RDONLY)) {
             held.push_back(descriptor);
           }
           cache.store(key_of(1), code_of(1));

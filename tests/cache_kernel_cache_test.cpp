@@ -127,7 +127,8 @@ TEST_CASE("a compiler's identity is kept across processes", "[cache]") {
 TEST_CASE("threads may use one cache at once", "[cache][threads]") {
   TempDir directory;
   Problems problems;
-  KernelCache cache({.directory = directory / "cache", .memory_bytes = 60000, .busy_timeout_ms = 20000}, problems.sink());
+  KernelCache cache({.directory = directory / "cache", .memory_bytes = 60000, .busy_timeout_ms = 20000},
+                    problems.sink());
   std::vector<std::thread> threads;
   std::atomic<int> wrong{0};
   for (int t = 0; t < 6; ++t) {

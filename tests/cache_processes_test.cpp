@@ -50,7 +50,8 @@ TEST_CASE("many processes may start at once on a directory that does not exist",
     for (int c = 0; c < 24; ++c) {
       children.push_back(start_child([&, c] {
         Problems problems;
-        KernelCache cache({.directory = directory / "cache", .memory_bytes = 0, .busy_timeout_ms = 30000}, problems.sink());
+        KernelCache cache({.directory = directory / "cache", .memory_bytes = 0, .busy_timeout_ms = 30000},
+                          problems.sink());
         (void)cache.lookup(key_of(c % 4));
         cache.store(key_of(c % 4), code_of(c % 4));
         const auto hit = cache.lookup(key_of(c % 4));
@@ -124,7 +125,8 @@ TEST_CASE("processes that have a database open set it aside only once when it tu
     for (int c = 0; c < kChildren; ++c) {
       children.push_back(start_child([&, c] {
         Problems problems;
-        SqliteStore store({.directory = directory / "cache", .busy_timeout = std::chrono::seconds(30)}, problems.sink());
+        SqliteStore store({.directory = directory / "cache", .busy_timeout = std::chrono::seconds(30)},
+                          problems.sink());
         const auto first = store.get(key_of(0));
         if (!first || *first == nullptr) return 1;
         char byte = 'r';
@@ -166,6 +168,46 @@ TEST_CASE("processes that have a database open set it aside only once when it tu
       CHECK(*found != nullptr);
     }
   }
+}
+
+TEST_CASE("a process that leaves a renamed database does not take its successor's log along", "[cache][processes]") {
+  TempDir directory;
+  Problems problems;
+  int ready[2];
+  int release[2];
+  REQUIRE((pipe(ready) == 0 && pipe(release) == 0));
+  const pid_t leaver = start_child([&] {
+    Problems own;
+    SqliteStore store({.directory = directory / "cache"}, own.sink());
+    if (!store.put(key_of(1), code_of(1))) return 1;
+    char byte = 'r';
+    (void)!write(ready[1], &byte, 1);
+    close(release[1]);
+    (void)!read(release[0], &byte, 1);
+    return 0;
+  });
+  char byte = 0;
+  REQUIRE(read(ready[0], &byte, 1) == 1);
+  const DatabaseFiles files(directory / "cache");
+  {
+    const auto lock = DirectoryLock::acquire(files, LockMode::kExclusive, std::chrono::seconds(1));
+    REQUIRE(lock);
+    REQUIRE(rename_database_aside(files, file_id(files.database)));
+  }
+  CHECK(run_child([&] {
+          SqliteStore store({.directory = directory / "cache"}, problems.sink());
+          const bool stored = store.put(key_of(2), code_of(2)).has_value();
+          _exit(stored ? 0 : 1);  // The entry is in the log alone.
+          return 1;
+        }) == 0);
+  REQUIRE(fs::file_size(files.log) > 0);
+  for (const int descriptor : {ready[0], ready[1], release[0], release[1]}) {
+    close(descriptor);
+  }
+  CHECK(wait_for(leaver) == 0);
+  SqliteStore store({.directory = directory / "cache"}, problems.sink());
+  CHECK(*store.get(key_of(1)) == nullptr);
+  CHECK(*store.get(key_of(2)) != nullptr);
 }
 
 TEST_CASE("a child of fork goes on in memory and leaves the parent's database alone", "[cache][processes]") {

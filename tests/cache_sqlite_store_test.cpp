@@ -125,8 +125,8 @@ TEST_CASE("a code object without code or entry, or too large, is not stored", "[
 }
 
 TEST_CASE("a row whose columns are garbage is a miss and set aside, whatever the garbage", "[cache]") {
-  const char* columns[] = {"key_fields", "format", "entry", "facts", "backend", "compiler", "compile_ms", "created_unix_s",
-                           "sha256", "checksum", "code"};
+  const char* columns[] = {"key_fields", "format",         "entry",  "facts",    "backend", "compiler",
+                           "compile_ms", "created_unix_s", "sha256", "checksum", "code"};
   const char* values[] = {"NULL",       "0",           "-1",         "9223372036854775807",
                           "1.5",        "''",          "'x'",        "x''",
                           "x'00'",      "zeroblob(32)", "'{}'",      "'[]'",
@@ -243,9 +243,10 @@ TEST_CASE("a file that is no database of ours is kept aside and replaced", "[cac
 }
 
 TEST_CASE("someone else's SQLite database is kept aside and replaced", "[cache]") {
-  for (const char* sql : {"CREATE TABLE entry (x)", "CREATE TABLE other (x)", "PRAGMA user_version=7; CREATE TABLE t (x)",
-                          "PRAGMA user_version=1", "PRAGMA application_id=1397642241; PRAGMA user_version=1",
-                          "PRAGMA application_id=1397642241; PRAGMA user_version=1; CREATE VIEW entry AS SELECT 1 AS digest"}) {
+  for (const char* sql :
+       {"CREATE TABLE entry (x)", "CREATE TABLE other (x)", "PRAGMA user_version=7; CREATE TABLE t (x)",
+        "PRAGMA user_version=1", "PRAGMA application_id=1397642241; PRAGMA user_version=1",
+        "PRAGMA application_id=1397642241; PRAGMA user_version=1; CREATE VIEW entry AS SELECT 1 AS digest"}) {
     INFO(sql);
     TempDir directory;
     Problems problems;

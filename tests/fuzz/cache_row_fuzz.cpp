@@ -41,7 +41,8 @@ struct LooseTable {
   LooseTable() {
     SINTER_CHECK(Database::open(":memory:", OpenMode::kReadWrite, database).ok(), "no database in memory");
     std::string sql = schema::kCreate;
-    for (const std::string_view word : {" STRICT", " NOT NULL", " PRIMARY KEY", " UNIQUE", " BLOB", " TEXT", " REAL", " INTEGER"}) {
+    for (const std::string_view word :
+         {" STRICT", " NOT NULL", " PRIMARY KEY", " UNIQUE", " BLOB", " TEXT", " REAL", " INTEGER"}) {
       for (std::size_t at = sql.find(word); at != std::string::npos; at = sql.find(word, at)) {
         sql.erase(at, word.size());
       }

@@ -55,8 +55,9 @@ inline std::shared_ptr<const CodeObject> code_of(int number, std::size_t bytes =
 
 /// True if a read gave what was written. Log and source are not read.
 inline bool same_code(const CodeObject& a, const CodeObject& b) {
-  return a.format == b.format && a.entry == b.entry && a.code == b.code && a.facts == b.facts && a.backend == b.backend &&
-         a.compiler == b.compiler && a.compile_ms == b.compile_ms && a.created_unix_s == b.created_unix_s;
+  return a.format == b.format && a.entry == b.entry && a.code == b.code && a.facts == b.facts &&
+         a.backend == b.backend && a.compiler == b.compiler && a.compile_ms == b.compile_ms &&
+         a.created_unix_s == b.created_unix_s;
 }
 
 /// Collects problem texts from any thread.
@@ -110,9 +111,10 @@ inline int run_sql(const std::string& directory, const std::string& sql) {
 
 /// Lets the next run_sql put values of any type into the table of entries.
 inline int drop_strictness(const std::string& directory) {
-  return run_sql(directory,
-                 "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = replace(replace(sql, 'STRICT', ''), ' NOT NULL', "
-                 "'') WHERE name = 'entry'; PRAGMA writable_schema=RESET;");
+  return run_sql(
+      directory,
+      "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = replace(replace(sql, 'STRICT', ''), ' NOT NULL', "
+      "'') WHERE name = 'entry'; PRAGMA writable_schema=RESET;");
 }
 
 }  // namespace sinter::testing
