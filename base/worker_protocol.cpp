@@ -182,7 +182,8 @@ std::vector<std::byte> encode(const Hello& message) {
                         {"version", backend.version},
                         {"identity", backend.identity},
                         {"library", backend.library},
-                        {"archs", backend.archs}});
+                        {"archs", backend.archs},
+                        {"files", backend.files}});
   }
   return to_frame({{"type", "hello"},
                    {"version", message.version},
@@ -250,6 +251,7 @@ Result<Hello> decode_hello(const std::vector<std::byte>& frame) {
       element.read("identity", backend.identity);
       element.read("library", backend.library);
       element.read("archs", backend.archs);
+      element.read("files", backend.files);
     });
     fields.read("problems", message.problems);
   });

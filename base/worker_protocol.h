@@ -28,6 +28,8 @@ struct BackendInfo {
   std::string identity;            ///< Build identity; part of the cache key: version and the digest of a probe compile.
   std::string library;             ///< Path of the library that was opened; for doctor, never in a key.
   std::vector<std::string> archs;  ///< Arch names it can compile for (codegen/arch.h).
+  /// Every file that was loaded into the worker when it gave its identity: while none of them changes, neither does that.
+  std::vector<std::string> files;
 };
 
 struct Hello {

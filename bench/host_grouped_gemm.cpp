@@ -71,7 +71,7 @@ class SinterGemm {
     if (!tile.empty()) {
       SINTER_TRY_VOID(set_param(request, "tile", std::string_view(tile)));
     }
-    const Arch& arch = host_arch();
+    const Arch& arch = *host_arch();
     SINTER_TRY(const KernelSpec spec, resolve(request, ResolveTarget{.arch = &arch}));
     SINTER_TRY(const BodyPlan plan, make_plan(spec));
     SINTER_TRY(const GeneratedSource generated, render(spec, plan));

@@ -150,6 +150,11 @@ CacheAdmin::~CacheAdmin() = default;
 
 const std::string& CacheAdmin::database_path() const { return state_->files.database; }
 
+bool CacheAdmin::exists(const std::string& directory) {
+  struct stat info {};
+  return stat(DatabaseFiles(directory).database.c_str(), &info) == 0 || errno != ENOENT;
+}
+
 Result<CacheAdmin> CacheAdmin::open(const std::string& directory) {
   struct stat info {};
   if (stat(directory.c_str(), &info) != 0) {

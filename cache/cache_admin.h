@@ -57,6 +57,8 @@ struct VerifyReport {
 /// Not thread-safe. Every call can fail with kCacheError, naming the path.
 class CacheAdmin {
  public:
+  /// False if no process has made a database in `directory` yet.
+  static bool exists(const std::string& directory);
   /// Errors: kCacheError for a missing directory or database, one that cannot be read, a file that is no database of
   /// Sinter or one of a newer schema.
   static Result<CacheAdmin> open(const std::string& directory);

@@ -51,10 +51,29 @@ KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
 
 KernelCache::~KernelCache() = default;
 
-std::optional<CacheHit> KernelCache::lookup(const CacheKey& key) {
+std::optional<CacheHit> KernelCache::lookup_memory(const CacheKey& key) {
   if (auto code = memory_.get(key); code && *code != nullptr) {
     count(memory_hits_);
     return CacheHit{std::move(*code), CacheLayer::kMemory};
+  }
+  return std::nullopt;
+}
+
+std::vector<CacheKey> KernelCache::keys_of_spec(std::string_view spec) {
+  if (local_ == nullptr) {
+    return {};
+  }
+  auto keys = local_->keys_of_spec(spec);
+  if (!keys) {
+    count_fault(keys.error());
+    return {};
+  }
+  return std::move(*keys);
+}
+
+std::optional<CacheHit> KernelCache::lookup(const CacheKey& key) {
+  if (auto hit = lookup_memory(key)) {
+    return hit;
   }
   if (local_ != nullptr) {
     auto code = local_->get(key);

@@ -68,6 +68,11 @@ class KernelCache {
 
   /// The verified code object of `key`, or nullopt.
   std::optional<CacheHit> lookup(const CacheKey& key);
+  /// The same from the memory layer alone; a miss here is not counted, since lookup() follows it.
+  std::optional<CacheHit> lookup_memory(const CacheKey& key);
+
+  /// Keys under which the spec is stored, by whatever compiler, newest first: for a process without a compiler.
+  std::vector<CacheKey> keys_of_spec(std::string_view spec);
 
   /// Keeps `code` in memory and, if it can, in the local database. REQUIRES: `code` is not null.
   void store(const CacheKey& key, std::shared_ptr<const CodeObject> code);

@@ -34,6 +34,7 @@ CREATE TABLE entry (
   log TEXT NOT NULL,
   source TEXT NOT NULL
 ) STRICT;
+CREATE INDEX entry_spec ON entry (spec, created_unix_s);
 CREATE TABLE bad (
   id INTEGER PRIMARY KEY,
   found_unix_s, reason,
@@ -62,6 +63,8 @@ const char* const kConnectionSettings = "PRAGMA synchronous=NORMAL; PRAGMA journ
 #define SINTER_ALL_COLUMNS SINTER_READ_COLUMNS ", " SINTER_TOOL_COLUMNS
 
 const std::string_view kGetEntry = "SELECT " SINTER_READ_COLUMNS " FROM entry WHERE digest = ?1";
+const std::string_view kGetSpecKey =
+    "SELECT key_fields FROM entry WHERE spec = ?1 ORDER BY created_unix_s DESC LIMIT 1 OFFSET ?2";
 const std::string_view kPutEntry =
     "INSERT OR REPLACE INTO entry (" SINTER_ALL_COLUMNS
     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";

@@ -39,8 +39,11 @@ inline constexpr const char* kLockNormally = "PRAGMA locking_mode=NORMAL";
 /// What a hit needs. ?1 digest.
 extern const std::string_view kGetEntry;
 extern const std::string_view kPutEntry;
+/// Key fields of one of the entries of a spec. ?1 spec, ?2 how many newer ones to pass over.
+extern const std::string_view kGetSpecKey;
 
-/// Set one entry aside. ?1 digest, ?2 time, ?3 reason.
+/// Set one entry aside. ?1 digest, ?2 time, ?3 reason. A good row that another process has just stored in its place
+/// goes too, which costs one more miss.
 extern const std::string_view kCopyToBad;
 extern const std::string_view kDeleteEntry;
 extern const std::string_view kTrimBad;  ///< ?1 rows to keep.

@@ -108,6 +108,36 @@ void SqliteStore::set_entry_aside(const CacheKey& key, const std::string& reason
   }
 }
 
+Result<std::vector<CacheKey>> SqliteStore::keys_of_spec(std::string_view spec) {
+  constexpr std::int64_t kMost = 16;
+  std::vector<CacheKey> keys;
+  SINTER_TRY_VOID(run("read", [&](SqliteConnection& connection) {
+    keys.clear();
+    DbStatus status;
+    for (std::int64_t passed = 0; passed < kMost && status.ok(); ++passed) {
+      bool found = false;
+      status = connection.query_row(
+          connection.get_spec_key, schema::kGetSpecKey,
+          [&](Statement& statement) {
+            statement.bind(1, spec);
+            statement.bind(2, passed);
+          },
+          [&](const Statement& statement) {
+            found = true;
+            // Fields that do not parse belong to a damaged row, which the next read of it finds out.
+            if (auto fields = key_fields_from_json(statement.column_text(0))) {
+              keys.push_back(make_cache_key(std::move(*fields)));
+            }
+          });
+      if (!found) {
+        break;
+      }
+    }
+    return status;
+  }));
+  return keys;
+}
+
 Result<std::optional<std::string>> SqliteStore::compiler_identity(std::string_view stamp) {
   std::optional<std::string> identity;
   SINTER_TRY_VOID(run("read", [&](SqliteConnection& connection) {

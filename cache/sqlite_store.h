@@ -43,6 +43,9 @@ class SqliteStore final : public Store {
   Result<std::shared_ptr<const CodeObject>> get(const CacheKey& key) override;
   Result<void> put(const CacheKey& key, std::shared_ptr<const CodeObject> code) override;
 
+  /// Keys of stored entries of this spec, whatever compiler made them, newest first, at most 16. Errors: kCacheError.
+  Result<std::vector<CacheKey>> keys_of_spec(std::string_view spec);
+
   /// The remembered build identity of the compiler libraries with this stamp. Errors: kCacheError.
   Result<std::optional<std::string>> compiler_identity(std::string_view stamp);
   Result<void> remember_compiler_identity(std::string_view stamp, std::string_view identity);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/arch.h"
 
+#include <cpuid.h>
+
 #include <array>
 #include <vector>
 
@@ -46,6 +48,15 @@ bool is_arch_specific(const Arch& arch) { return arch.name.back() == 'a' && arch
 // Levels of x86-64 in the table's order: each includes those before it.
 std::ptrdiff_t host_level(const Arch& arch) { return &arch - kArchs.data(); }
 
+// __builtin_cpu_supports has no name for LZCNT and MOVBE in every compiler, so they are read from cpuid.
+bool cpu_has_v3() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  const bool movbe_and_f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_MOVBE) != 0 && (ecx & bit_F16C) != 0;
+  const bool lzcnt = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_LZCNT) != 0;
+  return movbe_and_f16c && lzcnt && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
+
 std::string known_names() {
   std::vector<std::string_view> names{"host"};
   for (const Arch& arch : kArchs) {
@@ -69,7 +80,10 @@ const Arch* find_arch(std::string_view name) {
 
 Result<const Arch*> parse_arch(std::string_view name) {
   if (name == "host") {
-    return &host_arch();
+    if (const Arch* host = host_arch()) {
+      return host;
+    }
+    return make_error(ErrorCode::kUnsupported, "this CPU is below x86-64-v3 (AVX2, FMA, BMI2, F16C, LZCNT, MOVBE), the least that the host bodies need");
   }
   if (const Arch* arch = find_arch(name)) {
     return arch;
@@ -83,16 +97,17 @@ Result<const Arch*> parse_arch(std::string_view name) {
   return make_error(ErrorCode::kInvalidRequest, fmt::format("unknown arch '{}'; known: {}", name, known_names()));
 }
 
-const Arch& host_arch() {
+const Arch* host_arch() {
   __builtin_cpu_init();
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl");
-  if (v4 && __builtin_cpu_supports("avx512bf16")) {
-    return kArchs[2];
+  if (!cpu_has_v3()) {
+    return nullptr;
   }
-  return v4 ? kArchs[1] : kArchs[0];
+  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (v4 && __builtin_cpu_supports("avx512bf16")) {
+    return &kArchs[2];
+  }
+  return v4 ? &kArchs[1] : &kArchs[0];
 }
 
 bool runs_on(const Arch& code, const Arch& device) {
@@ -115,6 +130,10 @@ bool runs_on(const Arch& code, const Arch& device) {
       return false;
   }
   return false;
+}
+
+CodeFormat code_format_of(const Arch& arch, std::string_view backend) {
+  return arch.vendor == Vendor::kNvidia && backend == "llvm" ? CodeFormat::kPtx : arch.format;
 }
 
 std::string_view vendor_name(Vendor vendor) {

@@ -57,13 +57,16 @@ const Arch* find_arch(std::string_view name);
 /// Errors: kInvalidRequest, naming every known arch.
 Result<const Arch*> parse_arch(std::string_view name);
 
-/// The best x86-64 level of the CPU that runs this. Thread-safe.
-const Arch& host_arch();
+/// The best x86-64 level of the CPU that runs this, or null below x86-64-v3. Thread-safe.
+const Arch* host_arch();
 
 /// True if code compiled for `code` runs on a device of arch `device`: equal names; PTX and plain sm_XY by
 /// NVIDIA's rules (PTX on any later device, a cubin on the same major version and an equal or later minor,
 /// sm_XYa on that one alone); a lower x86-64 level on a higher.
 bool runs_on(const Arch& code, const Arch& device);
+
+/// What `backend` makes for this arch: its format, but PTX where LLVM compiles for NVIDIA, which has no assembler.
+CodeFormat code_format_of(const Arch& arch, std::string_view backend);
 
 std::string_view vendor_name(Vendor vendor);          ///< "host", "nvidia", "amd".
 std::string_view code_format_name(CodeFormat format);  ///< "so", "cubin", "ptx", "hsaco".

@@ -111,6 +111,10 @@ struct ReferenceReport {
   bool ok = false;
 };
 
+/// Most rows of one launch. Kernels count rows and tiles in 32 bits; the distance to 2^31 is more than any tile is high,
+/// so that rounding a row up to the next tile cannot overflow.
+inline constexpr std::int64_t kMaxRows = (std::int64_t{1} << 31) - (std::int64_t{1} << 16);
+
 class Family {
  public:
   virtual ~Family() = default;

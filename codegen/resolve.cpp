@@ -153,6 +153,23 @@ Result<KernelSpec> resolve(const KernelRequest& request, const ResolveTarget& ta
   return spec;
 }
 
+Result<KernelSpec> resolve_for_device(const KernelRequest& request, const ResolveTarget& target) {
+  auto own = resolve(request, target);
+  if (own || own.error().code != ErrorCode::kUnsupported) {
+    return own;
+  }
+  for (const Arch& arch : all_archs()) {
+    if (arch.format == CodeFormat::kPtx && runs_on(arch, *target.arch)) {
+      ResolveTarget older = target;
+      older.arch = &arch;
+      if (auto spec = resolve(request, older)) {
+        return spec;
+      }
+    }
+  }
+  return own;
+}
+
 Result<BodyPlan> make_plan(const KernelSpec& spec) {
   const Body* body = spec.family->body(spec.arch->vendor);
   if (body == nullptr) {

@@ -25,6 +25,10 @@ Result<void> set_param(KernelRequest& request, std::string_view param, std::int6
 /// Errors: kInvalidRequest for a missing or impossible value; kUnsupported where the arch cannot have it.
 Result<KernelSpec> resolve(const KernelRequest& request, const ResolveTarget& target);
 
+/// resolve() for a device: its own arch, or, where the family has no body for that, an arch whose PTX the device's
+/// driver compiles. Errors: those for the device's own arch.
+Result<KernelSpec> resolve_for_device(const KernelRequest& request, const ResolveTarget& target);
+
 /// How a resolved spec is built. Errors: kUnsupported (no body for the vendor, or a tile the arch cannot hold).
 Result<BodyPlan> make_plan(const KernelSpec& spec);
 

@@ -4,6 +4,7 @@
 
 #include <sinter/sinter.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdlib>
@@ -17,8 +18,6 @@
 #include "codegen/resolve.h"
 #include "runtime/runtime.h"
 #include "runtime/version.h"
-#include "templates/grouped_gemm/args.h"
-#include "templates/quantize/args.h"
 
 struct sinter_error {
   sinter::Error error;
@@ -34,9 +33,7 @@ namespace {
 
 static_assert(sizeof(sinter_request) == sizeof(KernelRequest) && SINTER_MAX_PARAMS == kMaxParams);
 static_assert(std::is_trivially_copyable_v<KernelRequest>);
-static_assert(sizeof(sinter_grouped_gemm_args) == sizeof(GroupedGemmArgs) &&
-              offsetof(sinter_grouped_gemm_args, row_offsets) == offsetof(GroupedGemmArgs, row_offsets));
-static_assert(sizeof(sinter_quantize_args) == sizeof(QuantizeArgs));
+static_assert(sizeof(sinter_options) == 40 && sizeof(sinter_stats) == 72, "the first release's sizes; raise by appending only");
 
 KernelRequest as_request(const sinter_request& request) { return std::bit_cast<KernelRequest>(request); }
 const Kernel& as_kernel(const sinter_kernel* kernel) { return *reinterpret_cast<const Kernel*>(kernel); }
@@ -89,6 +86,10 @@ Error null_argument(const char* name) {
   return make_error(ErrorCode::kInvalidRequest, fmt::format("argument '{}' is NULL", name));
 }
 
+// Sizes of these structs in the first release; they may only grow.
+constexpr std::size_t kFirstOptionsSize = 40;
+constexpr std::size_t kFirstStatsSize = 72;
+
 // "NAME=value" texts that go before the environment. read_settings takes a plain function, so they travel by a
 // thread-local pointer for the length of that call.
 thread_local const sinter_options* reading_options = nullptr;
@@ -105,7 +106,13 @@ const char* setting_or_environment(const char* name) {
 }
 
 Result<void> check_setting_names(const sinter_options& options) {
+  if (options.settings == nullptr && options.settings_count != 0) {
+    return null_argument("settings");
+  }
   for (std::size_t i = 0; i < options.settings_count; ++i) {
+    if (options.settings[i] == nullptr) {
+      return null_argument("settings[i]");
+    }
     const std::string_view text = options.settings[i];
     const std::string_view name = text.substr(0, text.find('='));
     bool known = false;
@@ -120,11 +127,14 @@ Result<void> check_setting_names(const sinter_options& options) {
 }
 
 Result<RuntimeOptions> to_options(const sinter_options* given) {
-  const sinter_options none{sizeof(sinter_options), 0, nullptr, 0, nullptr, nullptr};
-  const sinter_options& from = given != nullptr ? *given : none;
-  if (from.struct_size != sizeof(sinter_options)) {
-    return make_error(ErrorCode::kInvalidRequest, fmt::format("sinter_options::struct_size is {}; this library's is {}",
-                                                              from.struct_size, sizeof(sinter_options)));
+  // A caller built against an older header has a shorter struct: what it lacks stays zero.
+  sinter_options from{};
+  if (given != nullptr) {
+    if (given->struct_size < kFirstOptionsSize || given->struct_size > sizeof(sinter_options)) {
+      return make_error(ErrorCode::kInvalidRequest, fmt::format("sinter_options::struct_size is {}; this library knows {} to {}", given->struct_size,
+                                                                kFirstOptionsSize, sizeof(sinter_options)));
+    }
+    std::memcpy(&from, given, given->struct_size);
   }
   SINTER_TRY_VOID(check_setting_names(from));
   RuntimeOptions options;
@@ -252,26 +262,33 @@ sinter_status sinter_launch(const sinter_kernel* kernel, const void* args, size_
 sinter_status sinter_launch_checked(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream,
                                     const uint64_t* buffer_bytes, size_t buffer_count, sinter_error** error) {
   return guarded(error, [&] {
-    if (kernel == nullptr || args == nullptr) {
-      return fail(null_argument(kernel == nullptr ? "kernel" : "args"), error);
+    if (kernel == nullptr || args == nullptr || (buffer_bytes == nullptr && buffer_count != 0)) {
+      return fail(null_argument(kernel == nullptr ? "kernel" : args == nullptr ? "args" : "buffer_bytes"), error);
+    }
+    if (buffer_bytes != nullptr && buffer_count == 0) {
+      return fail(make_error(ErrorCode::kInvalidRequest, "buffer_bytes was given with a count of 0"), error);
     }
     return finish(as_kernel(kernel).launch(args, args_bytes, stream, {buffer_bytes, buffer_count}), error);
   });
 }
 
-void sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stats) {
-  if (runtime == nullptr || stats == nullptr || stats->struct_size != sizeof(sinter_stats)) {
-    return;
+sinter_status sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stats) {
+  if (runtime == nullptr || stats == nullptr || stats->struct_size < kFirstStatsSize) {
+    return SINTER_INVALID_REQUEST;
   }
   const RuntimeCounters counters = runtime->runtime->counters();
-  stats->memory_hits = counters.cache.memory_hits;
-  stats->local_hits = counters.cache.local_hits;
-  stats->misses = counters.cache.misses;
-  stats->bad_entries = counters.cache.bad_entries;
-  stats->storage_faults = counters.cache.storage_faults;
-  stats->compiles = counters.compiles;
-  stats->failed_compiles = counters.failed_compiles;
-  stats->refused = counters.refused;
+  sinter_stats full{};
+  full.struct_size = stats->struct_size;
+  full.memory_hits = counters.cache.memory_hits;
+  full.local_hits = counters.cache.local_hits;
+  full.misses = counters.cache.misses;
+  full.bad_entries = counters.cache.bad_entries;
+  full.storage_faults = counters.cache.storage_faults;
+  full.compiles = counters.compiles;
+  full.failed_compiles = counters.failed_compiles;
+  full.refused = counters.refused;
+  std::memcpy(stats, &full, std::min<std::size_t>(stats->struct_size, sizeof full));
+  return SINTER_OK;
 }
 
 }  // extern "C"

@@ -42,8 +42,6 @@ Result<DeviceName> parse_device_name(std::string_view name) {
   return make_error(ErrorCode::kInvalidRequest, fmt::format("unknown device '{}'; write host, cuda:N or hip:N", name));
 }
 
-std::size_t args_bytes_of(const KernelSpec& spec) { return spec.family->args_bytes(); }
-
 }  // namespace
 
 Runtime::Runtime(RuntimeOptions options)
@@ -156,7 +154,7 @@ Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest
   const auto start = std::chrono::steady_clock::now();
 
   // 1. Fill in the defaults; reject what cannot exist.
-  SINTER_TRY(const KernelSpec spec, resolve(request, {device.caps.arch, is_vskip_safe(device.caps), device.caps.unit_count.value.value_or(0)}));
+  SINTER_TRY(const KernelSpec spec, resolve_for_device(request, {device.caps.arch, is_vskip_safe(device.caps), device.caps.unit_count.value.value_or(0)}));
   const std::pair<int, std::string> name(device_index, spec.name());
   if (origin != nullptr) {
     origin->resolve_ms = milliseconds_since(start);
@@ -173,11 +171,15 @@ Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest
 
   SINTER_TRY(std::unique_ptr<Kernel> kernel, build_kernel(device, spec, origin));
 
-  // From here on the kernel is immutable and shared. A thread that built the same one meanwhile keeps the first.
+  // From here on the kernel is immutable and shared. Of two threads that built the same one the first wins; the other's
+  // is unloaded after the lock, since unloading may wait for the device.
   const std::lock_guard lock(mutex_);
-  const Kernel* live = kernels_.emplace(name, std::move(kernel)).first->second.get();
-  live_.insert({static_cast<std::uint64_t>(device_index), request}, live);
-  return live;
+  auto& slot = kernels_[name];
+  if (slot == nullptr) {
+    slot = std::move(kernel);
+  }
+  live_.insert({static_cast<std::uint64_t>(device_index), request}, slot.get());
+  return slot.get();
 }
 
 Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, const KernelSpec& spec, KernelOrigin* origin) {
@@ -201,9 +203,10 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
   shape_hint.dynamic_shared_bytes = plan.dynamic_shared_bytes;
   SINTER_TRY(auto loaded, device.driver->load(device.properties.ordinal, *compiled.code, shape_hint));
   const double load_ms = milliseconds_since(load_start);
+  SINTER_TRY_VOID(check_loaded(spec, plan, *compiled.code, loaded->attributes(), device.caps));
 
   Kernel::Parts parts;
-  parts.limits = launch_limits(plan, compiled.code->facts, device.caps, &device.properties, args_bytes_of(spec));
+  parts.limits = launch_limits(plan, compiled.code->facts, device.caps, &device.properties, spec.family->args_bytes());
   parts.target.unit_count = device.caps.unit_count.value.value_or(1);
   parts.target.blocks_per_unit = std::max<std::int64_t>(1, loaded->attributes().blocks_per_unit);
   parts.spec = spec;

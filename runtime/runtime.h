@@ -70,7 +70,7 @@ class Runtime {
   /// Errors: kInvalidRequest, kUnsupported, kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kTimeout, kDriverError.
   Result<const Kernel*> get_kernel(int device, const KernelRequest& request, KernelOrigin* origin = nullptr);
 
-  /// Checks a request against a device that need not be here, short of compiling. What prebuild and `sinter check` ask.
+  // Parts, for tools that walk the path by themselves (prebuild, check, doctor).
   const std::vector<DeviceCaps>& capability_table() const { return table_; }
   const std::vector<Quirk>& quirks() const { return quirks_; }
   CompileService& compile_service() { return *service_; }

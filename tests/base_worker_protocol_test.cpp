@@ -60,7 +60,7 @@ CompileRequest sample_request() {
 TEST_CASE("every message survives encoding and decoding") {
   Hello hello;
   hello.worker = "sinter-worker";
-  hello.backends = {{"llvm", "clang 22", "id", "/lib/x.so", {"gfx942", "gfx950"}}, {"nvrtc", "13.0", "", "", {}}};
+  hello.backends = {{"llvm", "clang 22", "id", "/lib/x.so", {"gfx942", "gfx950"}, {}}, {"nvrtc", "13.0", "", "", {}, {"/lib/x.so", "/bin/w"}}};
   hello.problems = "no hiprtc";
   const Result<Hello> hello2 = decode_hello(encode(hello));
   REQUIRE(hello2);
@@ -70,6 +70,7 @@ TEST_CASE("every message survives encoding and decoding") {
   CHECK(hello2->backends[0].identity == "id");
   CHECK(hello2->backends[0].library == "/lib/x.so");
   CHECK(hello2->backends[0].archs == hello.backends[0].archs);
+  CHECK(hello2->backends[0].files == hello.backends[0].files);
   CHECK(hello2->backends[1].version == "13.0");
   CHECK(hello2->problems == hello.problems);
 

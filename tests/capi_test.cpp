@@ -56,8 +56,10 @@ TEST_CASE("a C program gets a kernel and launches it") {
 
   sinter_stats stats{};
   stats.struct_size = sizeof stats;
-  sinter_get_stats(runtime, &stats);
+  CHECK(sinter_get_stats(runtime, &stats) == SINTER_OK);
   CHECK(stats.compiles == 1);
+  CHECK(sinter_launch_checked(kernel, &args, sizeof args, nullptr, nullptr, 4, nullptr) == SINTER_INVALID_REQUEST);
+  CHECK(sinter_launch_checked(kernel, &args, sizeof args, nullptr, small, 0, nullptr) == SINTER_INVALID_REQUEST);
   sinter_runtime_destroy(runtime);
 }
 
@@ -75,6 +77,9 @@ TEST_CASE("bad calls get a status and a sentence") {
   Error second;
   CHECK(sinter_runtime_create(&misspelt, &runtime, &second.error) == SINTER_INVALID_REQUEST);
   CHECK(second.text().find("SINTER_CASHE_DIR") != std::string::npos);
+
+  sinter_options no_list{sizeof(sinter_options), 0, nullptr, 2, nullptr, nullptr};
+  CHECK(sinter_runtime_create(&no_list, &runtime, nullptr) == SINTER_INVALID_REQUEST);
 
   sinter_request request;
   Error third;

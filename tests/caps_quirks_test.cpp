@@ -119,3 +119,20 @@ TEST_CASE("a quirk file with a mistake is refused with the quirk and the field")
                                "reference": "s")")),
              Contains("quirk 'a', field 'id': used twice"));
 }
+
+TEST_CASE("a driver range is about amdgpu's version on HIP, and an unknown one is inside every range") {
+  const auto quirks = parse_quirks(R"({"quirks": [{"id": "old", "spec": "*", "driver_max": "6.12", "reason": "r", "reference": "x"}]})", "q.json");
+  REQUIRE((quirks ? std::string() : quirks.error().message).empty());
+  KernelRequest request;
+  request.family = find_family("quantize").value();
+  REQUIRE(set_param(request, "k", 128));
+  const auto table = load_capability_table(builtin_capability_json()).value();
+  const DeviceCaps& caps = *find_device_caps(table, "MI300X").value();
+  const KernelSpec spec = resolve(request, {caps.arch, false, 0}).value();
+  CHECK_FALSE(check_quirks(spec, caps, "60443482 amdgpu 6.10.5", *quirks));
+  CHECK(check_quirks(spec, caps, "60443482 amdgpu 6.14.1", *quirks));
+  CHECK_FALSE(check_quirks(spec, caps, "60443482", *quirks));
+  CHECK_FALSE(check_quirks(spec, caps, "", *quirks));
+  CHECK_FALSE(check_quirks(spec, caps, "6.10.5", *quirks));
+  CHECK(check_quirks(spec, caps, "6.14", *quirks));
+}

@@ -71,7 +71,7 @@ TEST_CASE("the host driver has one device, described by this machine") {
   REQUIRE(driver->devices().size() == 1);
   const DeviceProperties& device = driver->devices()[0];
   CHECK(device.ordinal == 0);
-  CHECK(device.arch == host_arch().name);
+  CHECK(device.arch == host_arch()->name);
   CHECK_FALSE(device.name.empty());
   CHECK(device.unit_count == 3);
   CHECK(device.memory_bytes > (1 << 20));

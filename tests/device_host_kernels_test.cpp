@@ -29,7 +29,7 @@ namespace {
 std::vector<const Arch*> archs_of_this_cpu() {
   std::vector<const Arch*> archs;
   for (const Arch& arch : all_archs()) {
-    if (arch.vendor == Vendor::kHost && runs_on(arch, host_arch())) {
+    if (arch.vendor == Vendor::kHost && runs_on(arch, *host_arch())) {
       archs.push_back(&arch);
     }
   }
@@ -296,7 +296,7 @@ TEST_CASE("grouped GEMM on every level of this CPU agrees with float64 for ragge
 }
 
 TEST_CASE("every tile that the host offers gives the same bits") {
-  const Arch& arch = host_arch();
+  const Arch& arch = *host_arch();
   for (const std::string_view quant : {"none", "fp8_block"}) {
     const KernelSpec first = resolve_words(gemm(quant, 208, 656, 4), arch);
     Problem problem(first, {2, 9, 9, 215, 230}, 233, 2);
@@ -312,7 +312,7 @@ TEST_CASE("every tile that the host offers gives the same bits") {
 }
 
 TEST_CASE("the bits of a row depend neither on other rows and groups, nor on threads, grid or repetition") {
-  const KernelSpec spec = resolve_words(gemm("none", 136, 520, 3), host_arch());
+  const KernelSpec spec = resolve_words(gemm("none", 136, 520, 3), *host_arch());
   Problem whole(spec, {0, 13, 207, 250}, 250, 3);
   const HostKernel kernel(spec, 4);
   const std::vector<std::uint16_t> expected = whole.run(kernel);
@@ -331,7 +331,7 @@ TEST_CASE("the bits of a row depend neither on other rows and groups, nor on thr
 
 TEST_CASE("offsets that are negative, decreasing or beyond the rows never lead outside of the operands") {
   for (const std::string_view quant : {"none", "fp8_block"}) {
-    const KernelSpec spec = resolve_words(gemm(quant, 80, 144, 4), host_arch());
+    const KernelSpec spec = resolve_words(gemm(quant, 80, 144, 4), *host_arch());
     const HostKernel kernel(spec, 2);
     const std::vector<std::vector<int>> corrupt = {
         {-5, 10, 20, 30, 40},          {0, 30, 10, 35, 50},
@@ -346,7 +346,7 @@ TEST_CASE("offsets that are negative, decreasing or beyond the rows never lead o
 }
 
 TEST_CASE("a NaN in one row of A stays in that row of D") {
-  const KernelSpec spec = resolve_words(gemm("none", 64, 64, 1), host_arch());
+  const KernelSpec spec = resolve_words(gemm("none", 64, 64, 1), *host_arch());
   Problem problem(spec, {0, 12}, 12, 5);
   const HostKernel kernel(spec, 2);
   std::vector<std::uint16_t> clean = problem.run(kernel);
@@ -485,21 +485,21 @@ TEST_CASE("quantize rounds all bf16 numbers of one sign as defined") {
   // 128 consecutive bf16 values per block: every exponent, each with all of its mantissas.
   std::vector<std::uint16_t> x;
   for (std::uint32_t bits = 0x0800; bits < 0x7f80; ++bits) x.push_back(static_cast<std::uint16_t>(bits));
-  check_quantization(host_arch(), 128, "exact", "1em10", x);
+  check_quantization(*host_arch(), 128, "exact", "1em10", x);
   // One large value per block, so that the others fall on every code down to the subnormals of e4m3.
   for (std::size_t i = 0; i < x.size(); i += 128) x[i] = 0x7f7f;
   std::mt19937 random(7);
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (i % 128 != 0) x[i] = static_cast<std::uint16_t>((random() & 0x8000) | (0x7f7f - random() % 0xc00));
   }
-  check_quantization(host_arch(), 128, "exact", "1em10", x);
-  check_quantization(host_arch(), 128, "pow2", "0", x);
+  check_quantization(*host_arch(), 128, "exact", "1em10", x);
+  check_quantization(*host_arch(), 128, "pow2", "0", x);
 }
 
 TEST_CASE("quantize of no rows or one row is right") {
   std::vector<std::uint16_t> none, one(272, bf16(-3.5));
-  check_quantization(host_arch(), 272, "exact", "1em10", none);
-  check_quantization(host_arch(), 272, "exact", "1em10", one);
+  check_quantization(*host_arch(), 272, "exact", "1em10", none);
+  check_quantization(*host_arch(), 272, "exact", "1em10", one);
 }
 
 }  // namespace sinter

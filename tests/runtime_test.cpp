@@ -164,6 +164,50 @@ TEST_CASE("with compiling off a miss is not_prebuilt, and a cached kernel still 
   CHECK_THAT(missing.error().message, Contains("sinter prebuild"));
 }
 
+TEST_CASE("a process without any compiler runs what another one built") {
+  const TemporaryDirectory directory, nothing;
+  {
+    const auto runtime = Runtime::create(options(directory.path())).value();
+    REQUIRE(runtime->get_kernel(runtime->open_device("host").value(), small_request()));
+  }
+  for (const CompileMode mode : {CompileMode::kOn, CompileMode::kOff}) {
+    RuntimeOptions bare = options(directory.path());
+    bare.settings.worker_dir = nothing.path();
+    bare.settings.compile = mode;
+    const auto runtime = Runtime::create(std::move(bare)).value();
+    const int device = runtime->open_device("host").value();
+    KernelOrigin origin;
+    const auto kernel = runtime->get_kernel(device, small_request(), &origin);
+    REQUIRE(message(kernel) == "no error");
+    CHECK(origin.code == CodeOrigin::kLocal);
+    const auto missing = runtime->get_kernel(device, small_request(64));
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().code == (mode == CompileMode::kOn ? ErrorCode::kCompilerUnavailable : ErrorCode::kNotPrebuilt));
+  }
+}
+
+TEST_CASE("one compile is one miss") {
+  const TemporaryDirectory directory;
+  const auto runtime = Runtime::create(options(directory.path())).value();
+  REQUIRE(runtime->get_kernel(runtime->open_device("host").value(), small_request()));
+  CHECK(runtime->counters().cache.misses == 1);
+  CHECK(runtime->counters().compiles == 1);
+}
+
+TEST_CASE("NVIDIA kernels come from LLVM as PTX where NVRTC is not") {
+  const TemporaryDirectory directory;
+  RuntimeOptions no_nvrtc = options(directory.path());
+  no_nvrtc.settings.nvidia_compiler = "llvm";
+  const auto runtime = Runtime::create(std::move(no_nvrtc)).value();
+  for (const std::string_view arch : {"sm_80", "sm_89", "sm_90a", "compute_80"}) {
+    const KernelSpec spec = resolve(small_request(), {find_arch(arch), false, 0}).value();
+    const auto compiled = runtime->compile_service().load_or_compile(spec, make_plan(spec).value());
+    INFO(arch << ": " << message(compiled));
+    REQUIRE(compiled);
+    CHECK(compiled->code->format == CodeFormat::kPtx);
+  }
+}
+
 TEST_CASE("a launch that cannot be right is refused before it reaches the driver") {
   const TemporaryDirectory directory;
   const auto runtime = Runtime::create(options(directory.path())).value();

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <fmt/format.h>
+#include <sinter/sinter.h>
 
 #include "codegen/families/tensors.h"
 
@@ -14,6 +15,9 @@ namespace {
 
 using namespace quantize;
 using Args = QuantizeArgs;
+
+static_assert(sizeof(sinter_quantize_args) == sizeof(Args) && offsetof(sinter_quantize_args, scale) == offsetof(Args, scale),
+              "the C ABI's struct is the kernel's");
 
 constexpr std::string_view kQuantWords[] = {"fp8_block"};
 constexpr std::string_view kScaleWords[] = {"exact", "pow2"};
@@ -90,7 +94,7 @@ class Quantize final : public Family {
 
   const char* bad_scalar(const KernelSpec&, const void* args) const override {
     const long long rows = static_cast<const Args*>(args)->rows;
-    return rows < 0 || rows > INT32_MAX ? "rows must be from 0 to 2147483647" : nullptr;
+    return rows < 0 || rows > kMaxRows ? "rows must be from 0 to 2147418112 (2^31 - 2^16)" : nullptr;
   }
 
   std::uint64_t footprint_bytes(const KernelSpec& spec, const void* args, int index) const override {
@@ -102,8 +106,8 @@ class Quantize final : public Family {
 
   Result<void> request_from_tensors(KernelRequest& request, std::span<const TensorInfo> tensors) const override {
     SINTER_TRY(const TensorInfo* x, expect_tensor(tensors, "x", 2, {"BF16"}));
-    if (x->shape[0] > INT32_MAX) {
-      return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor 'x' has {} rows; at most {}", x->shape[0], INT32_MAX));
+    if (x->shape[0] > kMaxRows) {
+      return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor 'x' has {} rows; at most {}", x->shape[0], kMaxRows));
     }
     request.values[kK] = x->shape[1];
     return {};

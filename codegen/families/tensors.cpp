@@ -66,6 +66,14 @@ void ErrorMeter::add(double out, double reference) {
   report_.sampled += 1;
 }
 
+ReferenceReport ErrorMeter::worst(const ReferenceReport& a, const ReferenceReport& b) {
+  ReferenceReport joined = std::isnan(a.relative_error) || a.relative_error > b.relative_error ? a : b;
+  joined.sampled = a.sampled + b.sampled;
+  joined.max_abs_error = std::max(a.max_abs_error, b.max_abs_error);
+  joined.ok = a.ok && b.ok;
+  return joined;
+}
+
 ReferenceReport ErrorMeter::report() const {
   ReferenceReport report = report_;
   const double scale = reference_squared_ > 0 ? std::sqrt(reference_squared_) : 1.0;

@@ -55,6 +55,9 @@ class ErrorMeter {
   void add(double out, double reference);
   ReferenceReport report() const;
 
+  /// Joins the reports of parts that are judged by themselves: the worst error counts.
+  static ReferenceReport worst(const ReferenceReport& a, const ReferenceReport& b);
+
  private:
   ReferenceReport report_;
   double difference_squared_ = 0;

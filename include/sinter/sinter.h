@@ -64,7 +64,7 @@ SINTER_API void sinter_error_free(sinter_error* error);                 /* NULL 
 typedef void (*sinter_log_fn)(int level, const char* message, void* user);
 
 typedef struct sinter_options {
-  uint32_t struct_size;           /* sizeof(sinter_options) */
+  uint32_t struct_size;           /* sizeof(sinter_options): later versions append fields */
   uint32_t allow_unsafe_vskip;    /* 1: launch vskip kernels on devices that no sourced row calls safe */
   const char* const* settings;    /* "SINTER_CACHE_DIR=/var/cache/x", ...: go before the environment */
   size_t settings_count;
@@ -149,7 +149,8 @@ typedef struct sinter_stats {
   int64_t memory_hits, local_hits, misses, bad_entries, storage_faults, compiles, failed_compiles, refused;
 } sinter_stats;
 
-SINTER_API void sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stats);
+/* Fills the struct. SINTER_INVALID_REQUEST for a NULL argument or a struct_size below this one's. */
+SINTER_API sinter_status sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stats);
 
 #ifdef __cplusplus
 } /* extern "C" */

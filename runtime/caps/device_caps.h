@@ -72,6 +72,9 @@ Result<void> merge_capability_table(std::vector<DeviceCaps>& table, std::string_
 /// By name or alias, without regard to case. Errors: kInvalidRequest naming every known device.
 Result<const DeviceCaps*> find_device_caps(const std::vector<DeviceCaps>& table, std::string_view name);
 
+/// What every device of an arch can be held to: the limits of the arch itself. For code that is built without a device.
+DeviceCaps caps_of_arch(const Arch& arch);
+
 /// The row of a live device (by PCI id, then name, then arch alone) with the driver's numbers laid over it.
 /// A device without a row gets the limits of its arch, and its note says so. `differences` (may be null) gets a
 /// sentence for each number on which row and driver disagree; memory sizes may differ by a tenth, which drivers keep.

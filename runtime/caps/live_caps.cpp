@@ -83,26 +83,14 @@ Match match_row(const std::vector<DeviceCaps>& table, const DeviceProperties& de
 
 template <class T>
 Sourced<T> arch_limit(T value, const Arch& arch) {
-  return {value, fmt::format("limit of the arch {}; the device has no row", arch.name), Confidence::kDocumented};
+  return {value, fmt::format("limit of the arch {}", arch.name), Confidence::kDocumented};
 }
 
-DeviceCaps caps_of_arch(const DeviceProperties& device, const Arch* arch) {
-  DeviceCaps caps;
+DeviceCaps caps_without_row(const DeviceProperties& device, const Arch* arch) {
+  DeviceCaps caps = arch != nullptr ? caps_of_arch(*arch) : DeviceCaps();
   caps.name = device.name;
-  caps.arch = arch;
-  if (arch == nullptr) {
-    caps.note = fmt::format("no row in the capability table, and its arch '{}' is not known", device.arch);
-    return caps;
-  }
-  caps.note = fmt::format("no row in the capability table; the limits are those of its arch {}", arch->name);
-  caps.wave_size = arch_limit<std::int64_t>(arch->wave_size, *arch);
-  caps.max_threads_per_block = arch_limit<std::int64_t>(arch->max_threads_per_block, *arch);
-  caps.shared_bytes_per_block = arch_limit(arch->max_shared_memory_bytes, *arch);
-  caps.fp8_format = arch_limit<std::string>(arch->fp8 == Fp8Hardware::kOcp    ? "ocp"
-                                            : arch->fp8 == Fp8Hardware::kFnuz ? "fnuz"
-                                                                              : "none",
-                                            *arch);
-  caps.has_setvskip = arch_limit(arch->has_setvskip, *arch);
+  caps.note = arch != nullptr ? fmt::format("no row in the capability table; the limits are those of its arch {}", arch->name)
+                              : fmt::format("no row in the capability table, and its arch '{}' is not known", device.arch);
   return caps;
 }
 
@@ -124,11 +112,26 @@ void overlay(DeviceCaps& caps, std::string_view field, std::optional<std::int64_
 
 }  // namespace
 
+DeviceCaps caps_of_arch(const Arch& arch) {
+  DeviceCaps caps;
+  caps.name = arch.name;
+  caps.arch = &arch;
+  caps.wave_size = arch_limit<std::int64_t>(arch.wave_size, arch);
+  caps.max_threads_per_block = arch_limit<std::int64_t>(arch.max_threads_per_block, arch);
+  caps.shared_bytes_per_block = arch_limit(arch.max_shared_memory_bytes, arch);
+  caps.fp8_format = arch_limit<std::string>(arch.fp8 == Fp8Hardware::kOcp    ? "ocp"
+                                            : arch.fp8 == Fp8Hardware::kFnuz ? "fnuz"
+                                                                             : "none",
+                                            arch);
+  caps.has_setvskip = arch_limit(arch.has_setvskip, arch);
+  return caps;
+}
+
 DeviceCaps caps_of_live_device(const std::vector<DeviceCaps>& table, const DeviceProperties& device,
                                std::vector<std::string>* differences) {
   const Arch* live = widest_arch(find_arch(device.arch));
   const Match match = match_row(table, device, live);
-  DeviceCaps caps = match.row != nullptr ? *match.row : caps_of_arch(device, live);
+  DeviceCaps caps = match.row != nullptr ? *match.row : caps_without_row(device, live);
   caps.arch = live;
   if (differences != nullptr && match.row == nullptr && !match.conflict.empty()) {
     differences->push_back(match.conflict);

@@ -45,7 +45,19 @@ bool is_dotted_number(std::string_view text) {
          text.find("..") == std::string_view::npos && !version_parts(text).empty();
 }
 
-bool is_driver_in_range(const Quirk& quirk, std::string_view version) {
+// The driver that ranges are about: the kernel's, which owns queues and preemption. HIP reports its own single number
+// and, where the kernel driver tells its version, "amdgpu X.Y.Z" behind it; that number alone says nothing of the kernel.
+std::string_view ranged_version(std::string_view reported) {
+  constexpr std::string_view kKernelDriver = "amdgpu ";
+  const std::size_t at = reported.find(kKernelDriver);
+  if (at != std::string_view::npos) {
+    return reported.substr(at + kKernelDriver.size());
+  }
+  return reported.find('.') == std::string_view::npos ? std::string_view() : reported;
+}
+
+bool is_driver_in_range(const Quirk& quirk, std::string_view reported) {
+  const std::string_view version = ranged_version(reported);
   if (version_parts(version).empty()) {
     return true;
   }

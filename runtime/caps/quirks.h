@@ -26,7 +26,9 @@ struct Quirk {
   std::string id;                      ///< Short name for messages.
   std::string spec_pattern;            ///< Shell-style pattern (* and ?) over the spec's name.
   std::string device_pattern = "*";    ///< Over the capability row's name, not its aliases.
-  std::string driver_min, driver_max;  ///< Inclusive, dotted numbers; empty: open.
+  /// Inclusive, dotted numbers; empty: open. Of CUDA's version, or of amdgpu's: HIP's own number is no driver's. A driver
+  /// of unknown version is in every range.
+  std::string driver_min, driver_max;
   std::vector<QuirkRange> ranges;
   std::string reason;
   std::string reference;

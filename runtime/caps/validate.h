@@ -28,6 +28,11 @@ Result<void> check_spec(const KernelSpec& spec, const BodyPlan& plan, const Devi
 Result<void> check_code_object(const KernelSpec& spec, const BodyPlan& plan, const CodeObject& code,
                                const DeviceCaps& caps);
 
+/// After loading: the driver's own numbers complete the facts that the format did not tell (PTX, which the driver has now
+/// compiled) and must not contradict those that it did. Errors: kUnsupported.
+Result<void> check_loaded(const KernelSpec& spec, const BodyPlan& plan, const CodeObject& code, const LoadedAttributes& loaded,
+                          const DeviceCaps& caps);
+
 /// May this driver run this kernel here? Errors: kUnsupported with the quirk's reason and reference.
 Result<void> check_quirks(const KernelSpec& spec, const DeviceCaps& caps, std::string_view driver_version,
                           std::span<const Quirk> quirks);

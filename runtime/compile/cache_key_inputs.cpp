@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/compile/cache_key_inputs.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "codegen/code_object.h"
 #include "codegen/render.h"
 
 namespace sinter {
@@ -14,6 +17,13 @@ namespace {
 constexpr std::string_view kSchema = "1";
 
 }  // namespace
+
+bool same_but_compiler(const CacheKey& a, const CacheKey& b) {
+  return std::ranges::equal(a.fields, b.fields, [](const KeyField& x, const KeyField& y) {
+    const bool of_compiler = x.name == "backend" || x.name == "compiler" || x.name == "options";
+    return x.name == y.name && (of_compiler || x.value == y.value);
+  });
+}
 
 Result<CacheKey> cache_key_of(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain) {
   SINTER_TRY(const std::string_view digest, template_digest(plan));
@@ -26,6 +36,7 @@ Result<CacheKey> cache_key_of(const KernelSpec& spec, const BodyPlan& plan, cons
       {"template", std::string(plan.template_path)},
       {"template_digest", std::string(digest)},
       {"params", plan.params},
+      {"facts", std::string(kFactsVersion)},
       {"backend", toolchain.backend},
       {"compiler", toolchain.identity},
       // One option a line: no option contains a newline.

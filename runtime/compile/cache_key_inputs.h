@@ -19,6 +19,9 @@ struct Toolchain {
   std::vector<std::string> options;  ///< In order.
 };
 
+/// True if two keys name the same kernel, whatever compiler built it: equal fields but for backend, compiler and options.
+bool same_but_compiler(const CacheKey& a, const CacheKey& b);
+
 /// No path, time, environment, device ordinal or build order is among the fields, so equal inputs give equal keys in
 /// every directory, process and container. Errors: kInternal if the plan's template does not exist.
 Result<CacheKey> cache_key_of(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain);

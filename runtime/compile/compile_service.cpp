@@ -10,6 +10,7 @@
 
 #include "codegen/compile_options.h"
 #include "codegen/render.h"
+#include "runtime/caps/validate.h"
 #include "runtime/compile/file_stamp.h"
 
 namespace sinter {
@@ -23,19 +24,6 @@ WorkerPoolOptions pool_options(const Settings& settings) {
   options.max_workers = settings.workers;
   options.time_limit = std::chrono::seconds(settings.compile_timeout_s);
   return options;
-}
-
-// Paths of a BackendInfo::library: one, or several behind semicolons.
-std::vector<std::string> split_paths(std::string_view text) {
-  std::vector<std::string> paths;
-  while (!text.empty()) {
-    const auto end = std::min(text.find(';'), text.size());
-    if (end > 0) {
-      paths.emplace_back(text.substr(0, end));
-    }
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return paths;
 }
 
 // Everything that decides which compiler would answer, in words.
@@ -60,44 +48,70 @@ CompileService::CompileService(const Settings& settings, KernelCache& cache, con
 CompileService::~CompileService() = default;
 
 Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, const BodyPlan& plan) {
-  // 3. Name everything that can change the binary.
-  SINTER_TRY(const Toolchain toolchain, toolchain_for(*spec.arch));
-  CompiledCode result;
-  SINTER_TRY(result.key, cache_key_of(spec, plan, toolchain));
-  const auto from_cache = [&]() -> std::shared_ptr<const CodeObject> {
-    auto hit = cache_.lookup(result.key);
-    if (!hit) {
-      return nullptr;
-    }
-    result.origin = hit->layer == CacheLayer::kMemory ? CodeOrigin::kMemory : CodeOrigin::kLocal;
-    return hit->code;
-  };
-
-  // 4. Look it up: a hit waits for no compile.
-  result.code = from_cache();
-  if (result.code != nullptr) {
-    return result;
-  }
   if (settings_.compile == CompileMode::kOff) {
+    if (auto found = built_elsewhere(spec, plan)) {
+      return std::move(*found);
+    }
     return make_error(ErrorCode::kNotPrebuilt,
                       fmt::format("{} is in no cache ({}) and SINTER_COMPILE is off; build it with `sinter prebuild --arch {}`", spec.name(),
                                   cache_.directory().empty() ? "memory only" : cache_.directory(), spec.arch->name));
   }
+  // 3. Name everything that can change the binary.
+  auto toolchain = toolchain_for(*spec.arch);
+  if (!toolchain) {
+    if (auto found = built_elsewhere(spec, plan)) {
+      return std::move(*found);
+    }
+    return std::move(toolchain).error();
+  }
+  CompiledCode result;
+  SINTER_TRY(result.key, cache_key_of(spec, plan, *toolchain));
 
-  // 5-7. Once per key: render, compile, store.
+  // 4. Look it up. Memory waits for nobody; the disk is read by one thread for all that want the key.
+  if (auto hit = cache_.lookup_memory(result.key)) {
+    result.code = std::move(hit->code);
+    result.origin = CodeOrigin::kMemory;
+    return result;
+  }
+
+  // 4-7. Once per key: look up, render, compile, check, store.
   auto outcome = flights_.run(result.key.digest, [&]() -> SingleFlight::Outcome {
-    if (auto code = from_cache()) {
-      return code;  // another thread's flight landed between our look-up and this one
+    if (auto hit = cache_.lookup(result.key)) {
+      result.origin = hit->layer == CacheLayer::kMemory ? CodeOrigin::kMemory : CodeOrigin::kLocal;
+      return std::move(hit->code);
     }
     result.origin = CodeOrigin::kCompiled;
-    auto compiled = compile(spec, plan, toolchain);
-    if (compiled) {
-      cache_.store(result.key, *compiled);
+    SINTER_TRY(auto code, compile(spec, plan, *toolchain));
+    if (code->compiler != toolchain->identity) {
+      // The compiler was replaced since its identity was asked: the code is filed under the one that made it.
+      toolchain->identity = code->compiler;
+      SINTER_TRY(result.key, cache_key_of(spec, plan, *toolchain));
+      const std::lock_guard lock(mutex_);
+      identities_.erase(toolchain->backend);
     }
-    return compiled;
+    cache_.store(result.key, code);
+    return code;
   });
   SINTER_TRY(result.code, std::move(outcome));
   return result;
+}
+
+// The newest entry that differs from what would be asked for in nothing but the compiler.
+std::optional<CompiledCode> CompileService::built_elsewhere(const KernelSpec& spec, const BodyPlan& plan) {
+  const auto wanted = cache_key_of(spec, plan, Toolchain{});
+  if (!wanted) {
+    return std::nullopt;
+  }
+  for (CacheKey& key : cache_.keys_of_spec(spec.name())) {
+    if (!same_but_compiler(key, *wanted)) {
+      continue;
+    }
+    if (auto hit = cache_.lookup(key)) {
+      const CodeOrigin origin = hit->layer == CacheLayer::kMemory ? CodeOrigin::kMemory : CodeOrigin::kLocal;
+      return CompiledCode{std::move(hit->code), origin, std::move(key)};
+    }
+  }
+  return std::nullopt;
 }
 
 SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain) {
@@ -109,26 +123,37 @@ SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const Body
     return std::move(compiled).error();
   }
   auto code = std::make_shared<CodeObject>(std::move(*compiled));
-  code->compiler = toolchain.identity;
   code->created_unix_s = static_cast<std::int64_t>(std::time(nullptr));
-  complete_facts(spec, *code);
+  SINTER_TRY_VOID(complete_facts(spec, *code));
+  if (auto checked = check_code_object(spec, plan, *code, caps_of_arch(*spec.arch)); !checked) {
+    ++failed_compiles_;
+    Error error = std::move(checked).error();
+    error.log = code->log;
+    error.source = code->source;
+    return error;
+  }
   return std::shared_ptr<const CodeObject>(std::move(code));
 }
 
-// hiprtc's worker has no disassembler. Where the LLVM worker is present it reads what is missing, before the facts are
-// stored with the code.
-void CompileService::complete_facts(const KernelSpec& spec, CodeObject& code) {
+// hiprtc's worker has no disassembler. The LLVM worker reads what is missing, before the facts are stored with the code.
+Result<void> CompileService::complete_facts(const KernelSpec& spec, CodeObject& code) {
   if (spec.arch->vendor != Vendor::kAmd || code.facts.setvskip_count != kUnknown) {
-    return;
+    return {};
   }
-  auto inspected = pool_.inspect(code.format, code.entry, code.code);
-  if (!inspected || !inspected->ok) {
-    log_.debug(fmt::format("{}: no disassembly: {}", code.entry, inspected ? inspected->error : inspected.error().message));
-    return;
+  SINTER_TRY(const protocol::InspectReply inspected, pool_.inspect(code.format, code.entry, code.code));
+  SINTER_TRY(CodeFacts facts, code_facts_from_json(inspected.facts));
+  if (facts.setvskip_count == kUnknown) {
+    return make_error(ErrorCode::kCompilerUnavailable,
+                      fmt::format("{} was compiled by {}, but whether it contains s_setvskip cannot be read without sinter-worker-llvm; "
+                                  "install it beside sinter-worker",
+                                  spec.name(), code.backend));
   }
-  if (auto facts = code_facts_from_json(inspected->facts)) {
-    code.facts = std::move(*facts);
+  if (facts.entry != code.facts.entry || facts.target != code.facts.target || facts.registers != code.facts.registers ||
+      facts.static_shared_bytes != code.facts.static_shared_bytes) {
+    return make_error(ErrorCode::kInternal, fmt::format("two readers disagree about {}: {} and {}", spec.name(), to_json(code.facts), to_json(facts)));
   }
+  code.facts = std::move(facts);
+  return {};
 }
 
 Result<Toolchain> CompileService::toolchain_for(const Arch& arch) {
@@ -158,23 +183,23 @@ Result<std::string> CompileService::identity_of(const std::string& backend) {
       return it->second;
     }
   }
-  SINTER_TRY(const BackendLocation location, locations_.require(backend));
-  const std::string name = memo_name(location);
-  std::optional<std::string> identity;
-  if (const auto memo = cache_.compiler_identity(name)) {
-    identity = open_memo(*memo);
-  }
-  if (!identity) {
-    SINTER_TRY(const protocol::BackendInfo info, pool_.backend_info(backend));
-    identity = info.identity;
-    IdentityMemo memo{info.identity, split_paths(info.library)};
-    memo.files.push_back(location.worker);
-    if (const auto sealed = seal_memo(memo)) {
-      cache_.remember_compiler_identity(name, *sealed);
+  const auto ask = [&]() -> Result<std::string> {
+    SINTER_TRY(const BackendLocation location, locations_.require(backend));
+    if (const auto memo = cache_.compiler_identity(memo_name(location))) {
+      if (auto identity = open_memo(*memo)) {
+        return std::move(*identity);
+      }
     }
-  }
+    SINTER_TRY(protocol::BackendInfo info, pool_.backend_info(backend));
+    if (const auto sealed = seal_memo({info.identity, std::move(info.files)})) {
+      cache_.remember_compiler_identity(memo_name(location), *sealed);
+    }
+    return info.identity;
+  };
+  auto identity = ask();
   const std::lock_guard lock(mutex_);
-  return identities_[backend] = *identity;
+  identities_.insert_or_assign(backend, identity);
+  return identity;
 }
 
 }  // namespace sinter

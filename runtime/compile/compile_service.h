@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -42,7 +43,9 @@ class CompileService {
   ~CompileService();
 
   /// Steps 3 to 7 of a request: key, look up, render, compile, store; once per key however many threads ask.
-  /// Errors: kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kTimeout, kInternal.
+  /// A process that cannot compile (no compiler here, or compiling is off) takes what another compiler built for the
+  /// same spec, template and parameters. What a compiler made is checked against its plan before it is stored.
+  /// Errors: kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kUnsupported, kTimeout, kInternal.
   Result<CompiledCode> load_or_compile(const KernelSpec& spec, const BodyPlan& plan);
 
   /// The compiler that builds for this arch here, with its identity and options. The identity is asked of the compiler
@@ -56,8 +59,9 @@ class CompileService {
 
  private:
   Result<std::string> identity_of(const std::string& backend);
+  std::optional<CompiledCode> built_elsewhere(const KernelSpec& spec, const BodyPlan& plan);
   SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain);
-  void complete_facts(const KernelSpec& spec, CodeObject& code);
+  Result<void> complete_facts(const KernelSpec& spec, CodeObject& code);
 
   const Settings settings_;
   KernelCache& cache_;
@@ -68,7 +72,7 @@ class CompileService {
   std::atomic<std::int64_t> compiles_{0}, failed_compiles_{0};
 
   std::mutex mutex_;  // guards identities_
-  std::map<std::string, std::string, std::less<>> identities_;
+  std::map<std::string, Result<std::string>, std::less<>> identities_;  // by backend; an absent compiler is asked for once
 };
 
 }  // namespace sinter

@@ -186,9 +186,13 @@ Paths worker_directories(const Settings& settings) {
 /// The worker program's path and a text for the case that it is empty.
 std::pair<std::string, std::string> find_worker(std::string_view name, const Paths& directories) {
   std::string searched;
+  const auto is_directory = [](const std::string& path) {
+    std::error_code ignored;
+    return fs::is_directory(path, ignored);
+  };
   for (const fs::path& directory : directories) {
     std::string path = (directory / name).lexically_normal().string();
-    if (::access(path.c_str(), X_OK) == 0 && !fs::is_directory(path)) {
+    if (::access(path.c_str(), X_OK) == 0 && !is_directory(path)) {
       return {std::move(path), {}};
     }
     searched += searched.empty() ? "" : ", ";

@@ -13,6 +13,8 @@ SingleFlight::Outcome build_safely(const std::function<SingleFlight::Outcome()>&
     return build();
   } catch (const std::exception& exception) {
     return make_error(ErrorCode::kInternal, std::string("an exception while compiling: ") + exception.what());
+  } catch (...) {
+    return make_error(ErrorCode::kInternal, "an exception while compiling");
   }
 }
 
@@ -46,6 +48,7 @@ SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<O
   {
     const std::lock_guard lock(mutex_);
     flights_.erase(key);
+    std::erase_if(failures_, [now = Clock::now()](const auto& entry) { return entry.second.until <= now; });
     if (!outcome) {
       failures_[key] = {outcome.error(), Clock::now() + remember_failures_};
     }

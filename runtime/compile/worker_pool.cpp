@@ -77,9 +77,10 @@ Error nonsense(std::string_view backend, std::string_view why) {
 /// Checks the reply against the job: a worker is not believed.
 Result<CodeObject> to_code_object(const CompileJob& job, protocol::CompileReply reply,
                                   const protocol::BackendInfo& info) {
-  if (reply.format != code_format_name(job.arch->format) || reply.code.empty()) {
+  const CodeFormat format = code_format_of(*job.arch, job.backend);
+  if (reply.format != code_format_name(format) || reply.code.empty()) {
     return nonsense(job.backend, fmt::format("{} bytes of '{:.20}' where {} was asked for", reply.code.size(),
-                                             reply.format, code_format_name(job.arch->format)));
+                                             reply.format, code_format_name(format)));
   }
   auto facts = code_facts_from_json(reply.facts);
   if (!facts) {
@@ -89,7 +90,7 @@ Result<CodeObject> to_code_object(const CompileJob& job, protocol::CompileReply 
     return nonsense(job.backend, fmt::format("facts of '{:.100}' where '{}' was asked for", facts->entry, job.entry));
   }
   CodeObject object;
-  object.format = job.arch->format;
+  object.format = format;
   object.entry = job.entry;
   object.code = std::move(reply.code);
   object.facts = std::move(*facts);

@@ -40,7 +40,7 @@ struct DeviceProperties {
   bool simulated = false;
 };
 
-/// What the driver reports of a loaded kernel; compared with the stored facts before it may be launched.
+/// What the driver reports of a loaded kernel; held against the stored facts before it may be launched (check_loaded).
 struct LoadedAttributes {
   std::int64_t registers = kUnknown;
   std::int64_t static_shared_bytes = kUnknown;

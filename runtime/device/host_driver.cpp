@@ -187,7 +187,7 @@ std::string cpu_name() {
 }
 
 DeviceProperties host_properties(int threads) {
-  const Arch& arch = host_arch();
+  const Arch& arch = *host_arch();
   DeviceProperties properties;
   properties.name = cpu_name();
   properties.arch = arch.name;
@@ -268,6 +268,7 @@ class HostDriver final : public Driver {
 }  // namespace
 
 Result<std::unique_ptr<Driver>> make_host_driver(int threads) {
+  SINTER_TRY([[maybe_unused]] const Arch* arch, parse_arch("host"));
   SINTER_TRY(std::unique_ptr<ThreadPool> pool, ThreadPool::create(threads > 0 ? threads : available_cpus()));
   return std::unique_ptr<Driver>(std::make_unique<HostDriver>(std::move(pool)));
 }

@@ -10,7 +10,7 @@
 
 namespace sinter {
 
-/// The call's place in the launch. Part of the host ABI (runtime/device/host_driver.cpp has the same struct).
+/// The call's place in the launch. Part of the host ABI (runtime/device/thread_pool.h has the same struct).
 struct HostBlock {
   unsigned int index;  ///< 0 to count - 1.
   unsigned int count;

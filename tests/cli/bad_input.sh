@@ -43,8 +43,11 @@ prebuild 2 gfx942; err_has "line 2, column"
 echo '{"kernels": [{"family": "quantize", "k": 128}]}' >m.json
 prebuild 2 sm_91; err_has "'sm_91'"; err_has "sm_90a"
 expect 2 "$sinter" prebuild --manifest m.json
+SINTER_CACHE_DIR='' expect 2 "$sinter" prebuild --manifest m.json --arch gfx942
+err_has "--cache DIR"
 expect 2 "$sinter" frobnicate
-expect 1 "$sinter" cache list
+err_has "frobnicate"; err_has "prebuild"
+expect 0 "$sinter" cache list
 err_has "$SINTER_CACHE_DIR"
 expect 0 "$sinter" run grouped_gemm --input good.safetensors
 expect 2 "$sinter" cache show xyz

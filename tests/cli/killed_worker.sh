@@ -12,7 +12,7 @@ while kill -0 "$run" 2>/dev/null; do
   # Of this run alone: workers are children of the process that asked for them.
   for worker in $(pgrep -P "$run"); do
     # Ticks of 10 ms in user mode and in the kernel. Starting takes about 10 of them, this compile about 50.
-    read -r -a stat <"/proc/$worker/stat" 2>/dev/null || continue
+    { read -r -a stat <"/proc/$worker/stat"; } 2>/dev/null || continue
     if [ "$killed" -eq 0 ] && [ $((stat[13] + stat[14])) -ge 20 ]; then
       kill -9 "$worker" && killed=1
     fi

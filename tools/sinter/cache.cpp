@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct CacheOptions {
+struct CacheCommand {
   CommonOptions common;
   std::string key, code_file, source_file;
   std::string arch, family;
@@ -45,8 +45,20 @@ ordered_json to_json_object(const EntryInfo& info) {
 
 ordered_json to_json_object(const BadEntry& entry) { return {{"key", entry.key}, {"spec", entry.spec}, {"reason", entry.reason}}; }
 
-int list(const CacheOptions& options) {
+// A cache that no process has used yet is empty, not wrong.
+int list_nothing(const std::string& directory, bool json) {
+  if (json) {
+    fmt::print("{}\n", dump({{"database", nullptr}, {"entries", ordered_json::array()}, {"code_bytes", 0}, {"set_aside", ordered_json::array()}}));
+  }
+  fmt::print(stderr, "sinter: there is no cache in {} yet\n", directory);
+  return kGood;
+}
+
+int list(const CacheCommand& options) {
   const bool json = options.common.json;
+  if (const auto settings = settings_for(options.common); settings && !settings->cache_dir.empty() && !CacheAdmin::exists(settings->cache_dir)) {
+    return list_nothing(settings->cache_dir, json);
+  }
   auto admin = open_cache(options.common);
   if (!admin) {
     return fail(admin.error(), json);
@@ -141,7 +153,7 @@ ordered_json to_json_object(const CacheEntry& entry) {
   return object;
 }
 
-int show(const CacheOptions& options) {
+int show(const CacheCommand& options) {
   const bool json = options.common.json;
   auto admin = open_cache(options.common);
   if (!admin) {
@@ -170,7 +182,7 @@ int show(const CacheOptions& options) {
   return entry->problem.empty() ? kGood : kProblem;
 }
 
-int verify(const CacheOptions& options) {
+int verify(const CacheCommand& options) {
   const bool json = options.common.json;
   auto admin = open_cache(options.common);
   if (!admin) {
@@ -201,7 +213,7 @@ int verify(const CacheOptions& options) {
 }  // namespace
 
 void add_cache(CLI::App& app, int& status) {
-  auto options = std::make_shared<CacheOptions>();
+  auto options = std::make_shared<CacheCommand>();
   CLI::App* command = app.add_subcommand("cache", "Look inside a cache");
   command->require_subcommand(1);
 

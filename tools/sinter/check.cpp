@@ -2,6 +2,8 @@
 
 // sinter check: may this kernel run on that device, which need not be here? Every reason, with numbers and sources.
 
+#include <map>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -17,8 +19,7 @@ namespace {
 struct CheckOptions {
   CommonOptions common;
   std::string device, family, driver_version;
-  std::string n, k, groups = "64", quant, dtype, tile, vskip;
-  std::vector<std::string> params;
+  std::map<std::string, std::string> params;  // by name; empty: not given
   bool compile = false;
   bool allow_unsafe_vskip = false;
 };
@@ -26,23 +27,15 @@ struct CheckOptions {
 Result<KernelRequest> make_request(const CheckOptions& options) {
   KernelRequest request;
   SINTER_TRY(request.family, find_family(options.family));
-  const Family& family = *all_families()[request.family];
-  const std::pair<std::string_view, std::string_view> named[] = {{"n", options.n},         {"k", options.k},         {"quant", options.quant},
-                                                                 {"dtype", options.dtype}, {"tile", options.tile}, {"vskip", options.vskip}};
-  for (const auto& [name, value] : named) {
+  for (const auto& [name, value] : options.params) {
     if (!value.empty()) {
-      SINTER_TRY_VOID(set_param(request, name, value));
+      SINTER_TRY_VOID(set_param(request, name, std::string_view(value)));
     }
   }
-  if (family.param_index("groups") >= 0) {
-    SINTER_TRY_VOID(set_param(request, "groups", std::string_view(options.groups)));
-  }
-  for (const std::string& param : options.params) {
-    const auto equals = param.find('=');
-    if (equals == std::string::npos) {
-      return make_error(ErrorCode::kInvalidRequest, fmt::format("--param '{}' is not of the form NAME=VALUE", param));
-    }
-    SINTER_TRY_VOID(set_param(request, param.substr(0, equals), std::string_view(param).substr(equals + 1)));
+  // A check is about one layer; how many experts it has seldom matters to the answer.
+  const int groups = all_families()[request.family]->param_index("groups");
+  if (groups >= 0 && request.values[static_cast<std::size_t>(groups)] == kUnset) {
+    SINTER_TRY_VOID(set_param(request, "groups", 64));
   }
   return request;
 }
@@ -58,7 +51,7 @@ Result<CheckReport> refused(const DeviceCaps& caps, std::string spec, const Erro
 Result<CheckReport> check(Runtime& runtime, const CheckOptions& options) {
   SINTER_TRY(const DeviceCaps* caps, find_device_caps(runtime.capability_table(), options.device));
   SINTER_TRY(const KernelRequest request, make_request(options));
-  const auto spec = resolve(request, {caps->arch, is_vskip_safe(*caps), caps->unit_count.value.value_or(0)});
+  const auto spec = resolve_for_device(request, {caps->arch, is_vskip_safe(*caps), caps->unit_count.value.value_or(0)});
   if (!spec) {
     return refused(*caps, options.family, spec.error());
   }
@@ -97,14 +90,14 @@ void add_check(CLI::App& app, int& status) {
   command->footer("  sinter check --device MI308X --family grouped_gemm --quant fp8_block --n 2816 --k 2048 --tile 128x128x128 --vskip on");
   command->add_option("--device", options->device, "a row of `sinter devices`")->required()->type_name("NAME");
   command->add_option("--family", options->family, "grouped_gemm or quantize")->required();
-  command->add_option("--n", options->n, "columns of the output");
-  command->add_option("--k", options->k, "inner dimension");
-  command->add_option("--groups", options->groups, "experts (default: 64)");
-  command->add_option("--quant", options->quant, "none or fp8_block")->type_name("MODE");
-  command->add_option("--dtype", options->dtype, "bf16");
-  command->add_option("--tile", options->tile, "tile shape (default: chosen for the request)")->type_name("MxNxK");
-  command->add_option("--vskip", options->vskip, "auto, on or off (default: auto)")->type_name("WORD");
-  command->add_option("--param", options->params, "any other parameter of the family, NAME=VALUE")->type_name("NAME=VALUE");
+  for (const Family* family : all_families()) {
+    for (const ParamInfo& param : family->params()) {
+      const std::string name(param.name);
+      if (options->params.try_emplace(name).second) {
+        command->add_option("--" + name, options->params[name], std::string(param.help))->type_name("VALUE");
+      }
+    }
+  }
   command->add_option("--driver", options->driver_version, "driver version to check quirks against (default: unknown)")->type_name("VERSION");
   command->add_flag("--compile", options->compile, "compile the kernel and check the binary too");
   command->add_flag("--allow-unsafe-vskip", options->allow_unsafe_vskip, "accept vskip on devices that no sourced row calls safe");

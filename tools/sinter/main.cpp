@@ -2,11 +2,13 @@
 
 // The one command line. Parsing and printing only; the work is in the library.
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/settings.h"
 #include "runtime/version.h"
@@ -20,6 +22,14 @@ std::string footer() {
     text += fmt::format("  {:<26} {} (default: {})\n", info.variable, info.help, info.default_text);
   }
   return text + "\nStart with:\n  sinter doctor\n  sinter check --device MI308X --family grouped_gemm --n 2816 --k 2048 --groups 64\n";
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
 }
 
 }  // namespace
@@ -37,6 +47,13 @@ int main(int argc, char** argv) try {
   sinter::cli::add_cache(app, status);
   sinter::cli::add_devices(app, status);
   sinter::cli::add_doctor(app, status);
+  if (argc > 1 && argv[1][0] != '-') {
+    const std::vector<std::string> names = command_names(app);
+    if (std::ranges::find(names, argv[1]) == names.end()) {
+      fmt::print(stderr, "sinter: unknown command '{}'; known: {}\n", argv[1], fmt::join(names, ", "));
+      return sinter::cli::kMalformed;
+    }
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -2,6 +2,7 @@
 #include "tools/sinter/manifest.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -134,6 +135,7 @@ Result<std::vector<ManifestKernel>> parse_manifest(std::string_view text, std::s
     }
   }
   std::vector<ManifestKernel> kernels;
+  std::map<std::pair<std::uint64_t, decltype(KernelRequest::values)>, std::string> seen;  // to where it stands
   for (std::size_t i = 0; i < root["kernels"].size(); ++i) {
     const std::string where = fmt::format("kernels[{}]", i);
     auto requests = parse_kernel(root["kernels"][i]);
@@ -141,9 +143,9 @@ Result<std::vector<ManifestKernel>> parse_manifest(std::string_view text, std::s
       return bad_manifest(file, where, requests.error().message);
     }
     for (const KernelRequest& request : *requests) {
-      const auto twin = std::ranges::find(kernels, request, &ManifestKernel::request);
-      if (twin != kernels.end()) {
-        return bad_manifest(file, where, fmt::format("the same kernel as {}", twin->where));
+      const auto [twin, is_new] = seen.try_emplace({request.family, request.values}, where);
+      if (!is_new) {
+        return bad_manifest(file, where, fmt::format("the same kernel as {}", twin->second));
       }
       kernels.push_back({request, where});
     }

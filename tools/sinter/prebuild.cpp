@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -17,7 +18,7 @@
 
 #include "base/read_file.h"
 #include "codegen/resolve.h"
-#include "runtime/caps/validate.h"
+#include "runtime/caps/device_caps.h"
 #include "tools/sinter/command.h"
 #include "tools/sinter/manifest.h"
 
@@ -32,9 +33,12 @@ struct PrebuildOptions {
   int jobs = 0;
 };
 
+// One kernel for one arch: to be built, or refused before that.
 struct BuildItem {
   KernelSpec spec;
   BodyPlan plan;
+  std::string name;
+  std::optional<Error> refused;
 };
 
 struct BuildResult {
@@ -69,7 +73,8 @@ Result<std::vector<const Arch*>> parse_archs(const std::vector<std::string>& nam
   return archs;
 }
 
-// Everything is resolved and planned before anything is compiled: a manifest with a mistake builds nothing.
+// Everything is resolved and planned before anything is compiled: a manifest with a mistake builds nothing. A kernel that
+// one of the archs cannot have is no mistake of the manifest; it fails by itself and the others are built.
 Result<std::vector<BuildItem>> plan_items(const Runtime& runtime, const PrebuildOptions& options) {
   SINTER_TRY(const std::vector<const Arch*> archs, parse_archs(options.archs));
   SINTER_TRY(const std::string text, read_text_file(options.manifest));
@@ -84,16 +89,20 @@ Result<std::vector<BuildItem>> plan_items(const Runtime& runtime, const Prebuild
           error.message = fmt::format("{}: {}: {}", options.manifest, kernel.where, error.message);
           return error;
         };
+        BuildItem item;
         auto spec = resolve(kernel.request, {arch, vskip_safe, 0});
-        if (!spec) {
-          return located(spec.error());
-        }
-        auto plan = make_plan(*spec);
-        if (!plan) {
+        auto plan = spec ? make_plan(*spec) : Result<BodyPlan>(spec.error());
+        if (plan) {
+          item = {*spec, std::move(*plan), spec->name(), {}};
+        } else if (plan.error().code == ErrorCode::kUnsupported) {
+          item.name = fmt::format("{} for {}", kernel.where, arch->name);
+          item.spec.arch = arch;
+          item.refused = located(plan.error());
+        } else {
           return located(plan.error());
         }
-        if (names.insert(spec->name()).second) {
-          items.push_back({*spec, std::move(*plan)});
+        if (names.insert(item.name).second) {
+          items.push_back(std::move(item));
         }
       }
     }
@@ -103,8 +112,12 @@ Result<std::vector<BuildItem>> plan_items(const Runtime& runtime, const Prebuild
 
 BuildResult build(Runtime& runtime, const BuildItem& item) {
   BuildResult result;
-  result.spec = item.spec.name();
+  result.spec = item.name;
   result.arch = item.spec.arch->name;
+  if (item.refused) {
+    result.error = *item.refused;
+    return result;
+  }
   const auto start = std::chrono::steady_clock::now();
   auto compiled = runtime.compile_service().load_or_compile(item.spec, item.plan);
   result.ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -196,6 +209,9 @@ int prebuild_command(PrebuildOptions options) {
   }
   if (options.jobs > 0) {
     settings->workers = options.jobs;
+  }
+  if (settings->cache_dir.empty()) {
+    return fail(make_error(ErrorCode::kInvalidRequest, "prebuild needs a directory to keep the kernels in: give --cache DIR or set SINTER_CACHE_DIR"), json);
   }
   auto runtime = Runtime::create({std::move(*settings), {}, false});
   if (!runtime) {

@@ -2,10 +2,14 @@
 
 // sinter run FAMILY: a kernel on the tensors of a safetensors file, checked against float64.
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -82,6 +86,16 @@ class Launch {
     }
     family.set_scalars(kernel.spec(), input_infos, launch.args_.data());
     return launch;
+  }
+
+  // Rows that no group owns keep what was there before: NaN for the check, zero in a file.
+  Result<void> clear_outputs() {
+    for (TensorView& output : outputs_) {
+      std::fill_n(output.data, output.bytes, std::byte{0});
+      const auto it = std::ranges::find(buffers_, output.info.name, &Bound::name);
+      SINTER_TRY_VOID(it->buffer->upload({output.data, output.bytes}));
+    }
+    return {};
   }
 
   Result<double> timed() {
@@ -174,7 +188,10 @@ Result<RunReport> run(Runtime& runtime, int device_index, const RunOptions& opti
     report.outputs.push_back(output.info);
   }
   if (report.reference.ok && !options.output.empty()) {
-    SINTER_TRY_VOID(write_safetensors(options.output, outputs));
+    SINTER_TRY_VOID(launch.clear_outputs());
+    SINTER_TRY([[maybe_unused]] const double ms, launch.timed());
+    SINTER_TRY(const auto clean, launch.fetch_outputs());
+    SINTER_TRY_VOID(write_safetensors(options.output, clean));
   }
   return report;
 }
@@ -227,6 +244,10 @@ void print_json(const RunOptions& options, const Device& device, const RunReport
 
 int run_command(const RunOptions& options) {
   const bool json = options.common.json;
+  const auto directory = std::filesystem::absolute(options.output.empty() ? "x" : options.output).parent_path();
+  if (!options.output.empty() && ::access(directory.c_str(), W_OK) != 0) {
+    return fail(make_error(ErrorCode::kInvalidRequest, fmt::format("cannot write '{}': {}", options.output, std::strerror(errno))), json);
+  }
   auto file = SafetensorsFile::open(options.input);
   if (!file) {
     return fail(file.error(), json);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <link.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -58,6 +60,30 @@ bool is_socket(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
 }
 
+/// Absolute paths of the program and of every shared object in the process.
+std::vector<std::string> loaded_files() {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  files.push_back(std::filesystem::read_symlink("/proc/self/exe", ignored).string());
+  const auto visit = [](dl_phdr_info* info, std::size_t, void* list) {
+    if (info->dlpi_name != nullptr && info->dlpi_name[0] == '/') {
+      static_cast<std::vector<std::string>*>(list)->emplace_back(info->dlpi_name);
+    }
+    return 0;
+  };
+  ::dl_iterate_phdr(visit, &files);
+  return files;
+}
+
+/// The worker's hello with what is loaded now, after its test compiles.
+protocol::Hello hello_of(Worker& worker) {
+  protocol::Hello hello = worker.hello();
+  for (protocol::BackendInfo& backend : hello.backends) {
+    backend.files = loaded_files();
+  }
+  return hello;
+}
+
 void print_hello(const protocol::Hello& hello) {
   nlohmann::ordered_json backends = nlohmann::ordered_json::array();
   for (const protocol::BackendInfo& backend : hello.backends) {
@@ -67,6 +93,7 @@ void print_hello(const protocol::Hello& hello) {
     entry["identity"] = backend.identity;
     entry["library"] = backend.library;
     entry["archs"] = backend.archs;
+    entry["files"] = backend.files;
     backends.push_back(std::move(entry));
   }
   nlohmann::ordered_json json;
@@ -146,7 +173,7 @@ std::vector<std::byte> answer(const std::vector<std::byte>& frame, Worker& worke
 }  // namespace
 
 ServeEnd serve(int fd, int idle_seconds, Worker& worker) {
-  if (!protocol::write_frame(fd, protocol::encode(worker.hello()), kFrameTimeoutMs)) {
+  if (!protocol::write_frame(fd, protocol::encode(hello_of(worker)), kFrameTimeoutMs)) {
     return ServeEnd::kBroken;
   }
   for (;;) {
@@ -170,7 +197,7 @@ int worker_main(int argc, char** argv, Worker& worker) {
     return 2;
   }
   if (line->print_hello) {
-    print_hello(worker.hello());
+    print_hello(hello_of(worker));
     return 0;
   }
   if (!is_socket(protocol::kWorkerFd)) {
