@@ -92,11 +92,12 @@ Result<Driver*> Runtime::driver(std::string_view name) {
   return drivers_.emplace(name, std::move(*opened)).first->second.get();
 }
 
-Result<int> Runtime::open_device(std::string_view name) {
+Result<int> Runtime::open_device(std::string_view name, const Arch* build_arch) {
   SINTER_TRY(const DeviceName wanted, parse_device_name(name));
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < devices_.size(); ++i) {
-    if (devices_[i]->name == name) {
+    const Device& open = *devices_[i];
+    if (open.name == name && open.build_arch == (build_arch != nullptr ? build_arch : open.caps.arch)) {
       return static_cast<int>(i);
     }
   }
@@ -116,6 +117,11 @@ Result<int> Runtime::open_device(std::string_view name) {
   if (device->caps.arch == nullptr) {
     return make_error(ErrorCode::kUnsupported,
                       fmt::format("{} is a {} ({}), an arch that Sinter does not know", name, device->properties.name, device->properties.arch_detail));
+  }
+  device->build_arch = build_arch != nullptr ? build_arch : device->caps.arch;
+  if (!runs_on(*device->build_arch, *device->caps.arch)) {
+    return make_error(ErrorCode::kUnsupported,
+                      fmt::format("code for {} does not run on {}, a {} ({})", device->build_arch->name, name, device->properties.name, device->caps.arch->name));
   }
   for (const std::string& difference : device->differences) {
     log_.warn(fmt::format("{}: {}", name, difference));
@@ -154,7 +160,7 @@ Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest
   const auto start = std::chrono::steady_clock::now();
 
   // 1. Fill in the defaults; reject what cannot exist.
-  SINTER_TRY(const KernelSpec spec, resolve_for_device(request, {device.caps.arch, is_vskip_safe(device.caps), device.caps.unit_count.value.value_or(0)}));
+  SINTER_TRY(const KernelSpec spec, resolve_for_device(request, {device.build_arch, is_vskip_safe(device.caps), device.caps.unit_count.value.value_or(0)}));
   const std::pair<int, std::string> name(device_index, spec.name());
   if (origin != nullptr) {
     origin->resolve_ms = milliseconds_since(start);

@@ -35,6 +35,7 @@ struct RuntimeOptions {
 /// A device that was opened. Immutable.
 struct Device {
   std::string name;  ///< "cuda:0".
+  const Arch* build_arch = nullptr;  ///< What its kernels are compiled for; its own arch unless asked otherwise.
   Driver* driver = nullptr;
   DeviceProperties properties;
   DeviceCaps caps;
@@ -60,9 +61,10 @@ class Runtime {
   static Result<std::unique_ptr<Runtime>> create(RuntimeOptions options);
   ~Runtime();
 
-  /// Opens a device by name: "host", "cuda:0", "hip:0". The number is for get_kernel.
+  /// Opens a device by name: "host", "cuda:0", "hip:0". The number is for get_kernel. `build_arch` asks for kernels of
+  /// another arch that the device runs (PTX of compute_80 on any later GPU); it counts as a device of its own.
   /// Errors: kInvalidRequest for a name of another form; kDriverError, kUnsupported when it is not there.
-  Result<int> open_device(std::string_view name);
+  Result<int> open_device(std::string_view name, const Arch* build_arch = nullptr);
   const Device& device(int index) const;
 
   /// The kernel of a request on a device, ready to launch. A live kernel is found without lock or allocation; else

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "codegen/resolve.h"
 #include "runtime/caps/validate.h"
 
 using namespace sinter;

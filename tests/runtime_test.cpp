@@ -235,6 +235,21 @@ TEST_CASE("a launch that cannot be right is refused before it reaches the driver
   CHECK(message(launch(args)) == "no error");
 }
 
+TEST_CASE("kernels of a lower level run on the host when they are asked for, those it cannot run are refused") {
+  const TemporaryDirectory directory;
+  const auto runtime = Runtime::create(options(directory.path())).value();
+  const int own = runtime->open_device("host").value();
+  const int lower = runtime->open_device("host", find_arch("x86-64-v3")).value();
+  CHECK(runtime->open_device("host").value() == own);
+  const auto kernel = runtime->get_kernel(lower, small_request());
+  REQUIRE(message(kernel) == "no error");
+  CHECK_THAT((*kernel)->name(), Catch::Matchers::EndsWith("_x86_64_v3"));
+  Operands operands(48);
+  REQUIRE((*kernel)->launch(&operands.args, sizeof operands.args, nullptr));
+  CHECK(operands.right());
+  CHECK(runtime->open_device("host", find_arch("sm_90a")).error().code == ErrorCode::kUnsupported);
+}
+
 TEST_CASE("a device that is not there, and a name that is none, are told apart") {
   const TemporaryDirectory directory;
   RuntimeOptions no_driver = options(directory.path());

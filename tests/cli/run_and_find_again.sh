@@ -7,7 +7,7 @@ source "$(dirname "$0")/common.bash"
 for quant in none fp8_block; do
   type=bf16; scales=()
   [ $quant = fp8_block ] && { type=e4m3; scales=('a_scale=f32[101,2]' 'b_scale=f32[5,3,2]'); }
-  expect 0 "$sinter" sample "a=$type[101,208]" "b=$type[5,272,208]" "row_offsets=lengths(7,0,60,33,1)" "${scales[@]}" --output "$quant.safetensors"
+  expect 0 "$sinter" sample "a=${type}[101,208]" "b=${type}[5,272,208]" "row_offsets=lengths(7,0,60,33,1)" "${scales[@]}" --output "$quant.safetensors"
   expect 0 "$sinter" run grouped_gemm --input $quant.safetensors --output d.safetensors --json
   [ "$(json 'd["code"]["origin"], d["check"]["ok"]')" = "('compiled', True)" ] || die "not compiled, or wrong: $(cat out)"
   [ -s d.safetensors ] || die "no output was written"

@@ -34,7 +34,7 @@ void say_hello(std::string_view start) {
   if (start == "no-backend") {
     hello.problems = "fake: libfake.so.1: cannot open shared object file\n";
   } else {
-    hello.backends.push_back({"fake", "1.0", "fake 1.0 abc", "libfake.so.1", {"gfx942"}});
+    hello.backends.push_back({"fake", "1.0", "fake 1.0 abc", "libfake.so.1", {"gfx942"}, {}});
   }
   (void)protocol::write_frame(kFd, protocol::encode(hello), 1000);
 }

@@ -27,7 +27,7 @@ struct RunOptions {
   CommonOptions common;
   std::string family, input, output;
   std::string device = "host";
-  std::string quant, tile, vskip;
+  std::string arch, quant, tile, vskip;
   std::vector<std::string> params;  // NAME=VALUE
   bool allow_unsafe_vskip = false;
   int repeat = 5;
@@ -256,7 +256,15 @@ int run_command(const RunOptions& options) {
   if (!runtime) {
     return fail(runtime.error(), json);
   }
-  const auto device = (*runtime)->open_device(options.device);
+  const Arch* arch = nullptr;
+  if (!options.arch.empty()) {
+    auto parsed = parse_arch(options.arch);
+    if (!parsed) {
+      return fail(parsed.error(), json);
+    }
+    arch = *parsed;
+  }
+  const auto device = (*runtime)->open_device(options.device, arch);
   if (!device) {
     return fail(device.error(), json);
   }
@@ -282,6 +290,7 @@ void add_run(CLI::App& app, int& status) {
   command->add_option("--input", options->input, "safetensors file with the operands")->required()->type_name("FILE");
   command->add_option("--output", options->output, "safetensors file for the result; written only if the result is right")->type_name("FILE");
   command->add_option("--device", options->device, "host, cuda:N or hip:N (default: host)")->type_name("NAME");
+  command->add_option("--arch", options->arch, "compile for another arch that the device runs, such as compute_80 (PTX)")->type_name("ARCH");
   command->add_option("--quant", options->quant, "none or fp8_block (default: what the tensors are)")->type_name("MODE");
   command->add_option("--tile", options->tile, "tile shape (default: chosen for the request)")->type_name("MxNxK");
   command->add_option("--vskip", options->vskip, "auto, on or off (default: auto)")->type_name("WORD");
