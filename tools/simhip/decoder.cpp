@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/simhip/decoder.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
+#include <llvm/ADT/ArrayRef.h>
+#include <llvm/MC/MCAsmInfo.h>
+#include <llvm/MC/MCContext.h>
+#include <llvm/MC/MCDisassembler/MCDisassembler.h>
+#include <llvm/MC/MCInst.h>
+#include <llvm/MC/MCInstPrinter.h>
+#include <llvm/MC/MCInstrInfo.h>
+#include <llvm/MC/MCRegisterInfo.h>
+#include <llvm/MC/MCSubtargetInfo.h>
+#include <llvm/MC/MCTargetOptions.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/TargetParser/Triple.h>
+
+#include "tools/simhip/opcode.h"
+#include "tools/simhip/operand_text.h"
+#include "tools/simhip/wave.h"
+
+namespace sinter::sim {
+
+namespace {
+
+constexpr std::size_t kDwordBytes = 4;
+constexpr std::size_t kLongestBytes = 20;  // MIMG's; ours are at most 12
+
+struct Known {
+  const Opcode* opcode = nullptr;
+  InstructionClass instruction_class = InstructionClass::kScalar;
+};
+
+using KnownByName = std::unordered_map<std::string_view, Known>;
+
+KnownByName known_opcodes() {
+  using enum InstructionClass;
+  const std::pair<std::span<const Opcode>, InstructionClass> groups[] = {
+      {scalar_opcodes(), kScalar},    {vector_opcodes(), kVectorAlu}, {compare_opcodes(), kVectorAlu},
+      {packed_opcodes(), kVectorAlu}, {matrix_opcodes(), kVectorAlu}, {lds_opcodes(), kLds},
+      {memory_opcodes(), kVectorMemory}};
+  KnownByName known;
+  for (const auto& [opcodes, instruction_class] : groups) {
+    for (const Opcode& opcode : opcodes) {
+      known[opcode.name] = {&opcode, instruction_class};
+    }
+  }
+  return known;
+}
+
+/// Where an unknown instruction is reached. The interpreter adds its text and why it is unknown.
+void fault_unknown(Wave& wave, const Instruction&) {
+  wave.stop(FaultKind::kIllegalCode, "the instruction is not known to the simulator");
+}
+
+/// LLVM's disassembler of one arch; each part refers to those before it.
+class Disassembler {
+ public:
+  static Result<std::unique_ptr<Disassembler>> create(const std::string& arch) {
+    LLVMInitializeAMDGPUTargetInfo();
+    LLVMInitializeAMDGPUTarget();
+    LLVMInitializeAMDGPUTargetMC();
+    LLVMInitializeAMDGPUDisassembler();
+    const llvm::Triple triple("amdgcn-amd-amdhsa");
+    std::string problem;
+    const llvm::Target* backend = llvm::TargetRegistry::lookupTarget(triple, problem);
+    if (backend == nullptr) {
+      return make_error(ErrorCode::kUnsupported, problem);
+    }
+    auto made = std::make_unique<Disassembler>();
+    made->registers_.reset(backend->createMCRegInfo(triple));
+    made->asm_info_.reset(backend->createMCAsmInfo(*made->registers_, triple, made->options_));
+    made->subtarget_.reset(backend->createMCSubtargetInfo(triple, arch, ""));
+    made->instructions_.reset(backend->createMCInstrInfo());
+    made->context_ = std::make_unique<llvm::MCContext>(triple, made->asm_info_.get(), made->registers_.get(),
+                                                       made->subtarget_.get());
+    made->disassembler_.reset(backend->createMCDisassembler(*made->subtarget_, *made->context_));
+    made->printer_.reset(
+        backend->createMCInstPrinter(triple, 0, *made->asm_info_, *made->instructions_, *made->registers_));
+    if (made->disassembler_ == nullptr || made->printer_ == nullptr) {
+      return make_error(ErrorCode::kUnsupported, fmt::format("LLVM has no disassembler for {}", arch));
+    }
+    return made;
+  }
+
+  /// The size in bytes and text of the first instruction; 0 if there is none.
+  std::size_t decode(std::span<const std::byte> code, std::string& text) {
+    llvm::MCInst instruction;
+    std::uint64_t size = 0;
+    const llvm::ArrayRef<std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(code.data()),
+                                             std::min(code.size(), kLongestBytes));
+    if (disassembler_->getInstruction(instruction, size, bytes, 0, llvm::nulls()) !=
+        llvm::MCDisassembler::Success) {
+      return 0;
+    }
+    std::string printed;
+    llvm::raw_string_ostream stream(printed);
+    printer_->printInst(&instruction, 0, "", *subtarget_, stream);
+    std::ranges::replace(printed, '\t', ' ');
+    const std::size_t begin = printed.find_first_not_of(' ');
+    const std::size_t end = printed.find_last_not_of(' ');
+    text = begin == std::string::npos ? std::string() : printed.substr(begin, end - begin + 1);
+    return static_cast<std::size_t>(size);
+  }
+
+ private:
+  llvm::MCTargetOptions options_;
+  std::unique_ptr<llvm::MCRegisterInfo> registers_;
+  std::unique_ptr<llvm::MCAsmInfo> asm_info_;
+  std::unique_ptr<llvm::MCSubtargetInfo> subtarget_;
+  std::unique_ptr<llvm::MCInstrInfo> instructions_;
+  std::unique_ptr<llvm::MCContext> context_;
+  std::unique_ptr<llvm::MCDisassembler> disassembler_;
+  std::unique_ptr<llvm::MCInstPrinter> printer_;
+};
+
+Result<void> bind_text(std::string_view text, const KnownByName& known, Instruction& instruction) {
+  std::string_view name = text.substr(0, text.find(' '));
+  const std::string_view rest = text.substr(std::min(text.size(), name.size() + 1));
+  Encoding encoding = Encoding::kPlain;
+  static constexpr std::pair<std::string_view, Encoding> kSuffixes[] = {
+      {"_e32", Encoding::kPlain}, {"_e64", Encoding::kPlain}, {"_dpp", Encoding::kDpp}, {"_sdwa", Encoding::kSdwa}};
+  for (const auto& [suffix, meaning] : kSuffixes) {
+    if (name.ends_with(suffix)) {
+      name.remove_suffix(suffix.size());
+      encoding = meaning;
+      break;
+    }
+  }
+  const auto found = known.find(name);
+  if (found == known.end()) {
+    return make_error(ErrorCode::kUnsupported, fmt::format("no instruction \"{}\" is known to the simulator", name));
+  }
+  const Opcode& opcode = *found->second.opcode;
+  if (encoding != Encoding::kPlain && (opcode.modifiers & kLaneForms) == 0) {
+    return make_error(ErrorCode::kUnsupported, "this form of the instruction is not known to the simulator");
+  }
+  SINTER_TRY_VOID(read_operands(rest, opcode, encoding, instruction));
+  instruction.execute = opcode.execute;
+  instruction.instruction_class = found->second.instruction_class;
+  return {};
+}
+
+}  // namespace
+
+Result<DecodedText> decode_text(const std::string& arch, std::span<const std::byte> code, std::uint64_t address) {
+  SINTER_TRY(const std::unique_ptr<Disassembler> disassembler, Disassembler::create(arch));
+  const KnownByName known = known_opcodes();
+  const std::size_t dwords = code.size() / kDwordBytes;
+  DecodedText decoded;
+  decoded.address = address;
+  // One more than there is: running off the end is reaching an unknown instruction.
+  Instruction unknown;
+  unknown.execute = fault_unknown;
+  decoded.instructions.assign(dwords + 1, unknown);
+  decoded.texts.assign(dwords + 1, "(no instruction)");
+  decoded.problems.assign(dwords + 1, "control left the instructions");
+  for (std::size_t at = 0; at < dwords;) {
+    std::string text;
+    const std::size_t bytes = disassembler->decode(code.subspan(at * kDwordBytes), text);
+    if (bytes == 0) {
+      decoded.problems[at] = "LLVM knows no instruction of these bits";
+      ++at;
+      continue;
+    }
+    Instruction instruction = unknown;
+    const Result<void> bound = bind_text(text, known, instruction);
+    instruction.execute = bound ? instruction.execute : fault_unknown;
+    instruction.dwords = static_cast<std::uint8_t>(bytes / kDwordBytes);
+    decoded.instructions[at] = instruction;
+    decoded.problems[at] = bound ? std::string() : bound.error().message;
+    decoded.texts[at] = std::move(text);
+    at += instruction.dwords;
+  }
+  return decoded;
+}
+
+}  // namespace sinter::sim

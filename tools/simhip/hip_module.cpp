@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// HIP's module API: loading code objects and launching their kernels.
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "runtime/device/hip_api.h"
+#include "tools/simhip/hip_session.h"
+
+using namespace sinter::sim;
+namespace hip = sinter::hip;
+
+namespace {
+
+constexpr std::uint32_t kRegistersPerSimd = 512;  // of each lane, both kinds, from gfx90a on
+constexpr std::uint32_t kSimdsPerUnit = 4;
+constexpr std::uint32_t kMaxWavesPerSimd = 8;
+constexpr std::size_t kArgumentAlignment = 64;
+
+/// The argument buffer of a launch's `extra` list; null if the list is not of that form.
+bool read_extra(void** extra, std::span<const std::byte>& arguments) {
+  const void* buffer = nullptr;
+  const std::size_t* bytes = nullptr;
+  for (; extra != nullptr && reinterpret_cast<std::uintptr_t>(extra[0]) != hip::kLaunchListEnd; extra += 2) {
+    const auto key = reinterpret_cast<std::uintptr_t>(extra[0]);
+    if (key == hip::kLaunchArgsPointer) {
+      buffer = extra[1];
+    } else if (key == hip::kLaunchArgsBytes) {
+      bytes = static_cast<const std::size_t*>(extra[1]);
+    } else {
+      return false;
+    }
+  }
+  if (buffer == nullptr || bytes == nullptr) {
+    return false;
+  }
+  arguments = {static_cast<const std::byte*>(buffer), *bytes};
+  return true;
+}
+
+std::uint32_t waves_of(std::uint32_t threads) { return (threads + kLanes - 1) / kLanes; }
+
+HipStatus check_shape(const SimulatedDevice& simulated, const Launch& launch) {
+  const KernelCode& kernel = *launch.kernel;
+  std::uint64_t threads = 1, groups = 1;
+  for (unsigned axis = 0; axis < 3; ++axis) {
+    threads *= launch.block[axis];
+    groups *= launch.grid[axis];
+    if (launch.block[axis] > kernel.max_threads) {
+      threads = kernel.max_threads + 1ULL;
+      break;
+    }
+  }
+  if (groups == 0 || threads == 0 || threads > kernel.max_threads) {
+    return failing(kHipInvalidConfiguration, fmt::format("{} groups of {} threads: the kernel is for 1 to {} threads",
+                                                         groups, threads, kernel.max_threads));
+  }
+  const std::uint64_t lds = std::uint64_t{kernel.lds_bytes} + launch.dynamic_lds_bytes;
+  const auto limit = static_cast<std::uint64_t>(simulated.caps().shared_bytes_per_block.value.value_or(0));
+  if (lds > limit) {
+    return failing(kHipOutOfResources, fmt::format("{} bytes of LDS: a work-group has {}", lds, limit));
+  }
+  if (!kernel.problem.empty()) {
+    return failing(kHipNotSupported, fmt::format("kernel {} cannot be simulated: {}", kernel.name, kernel.problem));
+  }
+  return kHipSuccess;
+}
+
+/// Copies the arguments to where a device has them: aligned, and outside of every allocation.
+class ArgumentSegment {
+ public:
+  explicit ArgumentSegment(std::span<const std::byte> from) : storage_(from.size() + kArgumentAlignment) {
+    void* begin = storage_.data();
+    std::size_t space = storage_.size();
+    begin_ = static_cast<std::byte*>(std::align(kArgumentAlignment, from.size(), begin, space));
+    bytes_ = from.size();
+    std::ranges::copy(from, begin_);
+  }
+  std::span<const std::byte> bytes() const { return {begin_, bytes_}; }
+
+ private:
+  std::vector<std::byte> storage_;
+  std::byte* begin_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+int run(SimulatedDevice& simulated, Launch& launch, std::span<const std::byte> arguments) {
+  if (const HipStatus status = check_shape(simulated, launch); status != kHipSuccess) {
+    return status;
+  }
+  const KernelCode& kernel = *launch.kernel;
+  if (arguments.size() != kernel.argument_bytes) {
+    return failing(kHipNotSupported, fmt::format("{} bytes of arguments, the kernel takes {}: hidden arguments are not "
+                                                 "simulated",
+                                                 arguments.size(), kernel.argument_bytes));
+  }
+  if (const HipStatus status = device_status(simulated); status != kHipSuccess) {
+    return status;
+  }
+  const ArgumentSegment segment(arguments);
+  launch.arguments = segment.bytes();
+  simulated.launch(launch);
+  if (const auto fault = simulated.fault()) {
+    std::fprintf(stderr, "libsinter-simhip: %s\n", fault->message.c_str());
+  }
+  return kHipSuccess;
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+int hipModuleLoadData(Module** module, const void* image) {
+  SimulatedDevice* const simulated = device();
+  if (simulated == nullptr) {
+    return kHipInvalidDevice;
+  }
+  const std::span<const std::byte> bytes = image_at(image);
+  if (bytes.empty()) {
+    return failing(kHipInvalidImage);
+  }
+  auto code = load_code(bytes);
+  if (!code) {
+    return failing(kHipInvalidImage, code.error().message);
+  }
+  if (code->arch != simulated->arch()) {
+    return failing(kHipNoBinaryForGpu, fmt::format("the code is for {}, the device is {}", code->arch, simulated->arch()));
+  }
+  auto loaded = std::make_unique<Module>();
+  loaded->code = std::move(*code);
+  for (const KernelCode& kernel : loaded->code.kernels) {
+    loaded->functions.push_back({loaded.get(), &kernel});
+  }
+  *module = loaded.release();
+  return kHipSuccess;
+}
+
+int hipModuleUnload(Module* module) {
+  delete module;
+  return kHipSuccess;
+}
+
+int hipModuleGetFunction(Function** function, Module* module, const char* name) {
+  for (Function& candidate : module->functions) {
+    if (candidate.kernel->name == name) {
+      *function = &candidate;
+      return kHipSuccess;
+    }
+  }
+  return failing(kHipNotFound, fmt::format("the code has no kernel {}", name));
+}
+
+int hipFuncGetAttribute(int* value, int attribute, const Function* function) {
+  const KernelCode& kernel = *function->kernel;
+  switch (attribute) {
+    case hip::kFunctionMaxThreadsPerBlock: *value = static_cast<int>(kernel.max_threads); return kHipSuccess;
+    case hip::kFunctionSharedBytes: *value = static_cast<int>(kernel.lds_bytes); return kHipSuccess;
+    case hip::kFunctionLocalBytes: *value = static_cast<int>(kernel.scratch_bytes); return kHipSuccess;
+    case hip::kFunctionRegisters: *value = static_cast<int>(kernel.vector_registers); return kHipSuccess;
+    default: return failing(kHipInvalidValue, fmt::format("attribute {} is not simulated", attribute));
+  }
+}
+
+int hipModuleOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const Function* function, int threads,
+                                                       std::size_t dynamic_lds_bytes) {
+  SimulatedDevice* const simulated = device();
+  if (simulated == nullptr || threads <= 0) {
+    return simulated == nullptr ? kHipInvalidDevice : failing(kHipInvalidValue);
+  }
+  const KernelCode& kernel = *function->kernel;
+  const std::uint32_t waves = std::min(kMaxWavesPerSimd, kRegistersPerSimd / kernel.vector_registers) * kSimdsPerUnit;
+  std::uint64_t resident = waves / waves_of(static_cast<std::uint32_t>(threads));
+  if (const std::uint64_t lds = kernel.lds_bytes + dynamic_lds_bytes; lds != 0) {
+    const auto limit = static_cast<std::uint64_t>(simulated->caps().shared_bytes_per_unit.value.value_or(0));
+    resident = std::min(resident, limit / lds);
+  }
+  *blocks = static_cast<int>(resident);
+  return kHipSuccess;
+}
+
+int hipModuleLaunchKernel(const Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                          unsigned block_y, unsigned block_z, unsigned dynamic_lds_bytes, Stream*, void** parameters,
+                          void** extra) {
+  SimulatedDevice* const simulated = device();
+  if (simulated == nullptr) {
+    return kHipInvalidDevice;
+  }
+  std::span<const std::byte> arguments;
+  if (parameters != nullptr || !read_extra(extra, arguments)) {
+    return failing(kHipNotSupported, "arguments are taken as a buffer in `extra` alone");
+  }
+  Launch launch;
+  launch.code = &function->module->code;
+  launch.kernel = function->kernel;
+  launch.grid = {grid_x, grid_y, grid_z};
+  launch.block = {block_x, block_y, block_z};
+  launch.dynamic_lds_bytes = dynamic_lds_bytes;
+  return run(*simulated, launch, arguments);
+}
+
+}  // extern "C"
+#pragma GCC visibility pop

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/simhip/hip_session.h"
+
+#include <cstdlib>
+#include <utility>
+
+namespace sinter::sim {
+
+namespace {
+
+struct LastError {
+  HipStatus pending = kHipSuccess;  // until someone asks
+  HipStatus explained = kHipSuccess;
+  std::string reason;
+};
+
+LastError& last() {
+  static thread_local LastError error;
+  return error;
+}
+
+Result<std::unique_ptr<SimulatedDevice>> create_device() {
+  const char* const name = std::getenv("SINTER_SIMHIP_DEVICE");
+  return SimulatedDevice::create(name == nullptr || *name == '\0' ? "MI300X" : name);
+}
+
+struct StatusText {
+  HipStatus status;
+  const char* name;
+  const char* text;
+};
+
+constexpr StatusText kTexts[] = {
+    {kHipSuccess, "hipSuccess", "no error"},
+    {kHipInvalidValue, "hipErrorInvalidValue", "an argument is not valid"},
+    {kHipOutOfMemory, "hipErrorOutOfMemory", "out of memory"},
+    {kHipInvalidConfiguration, "hipErrorInvalidConfiguration", "the launch has a shape that the kernel cannot have"},
+    {kHipInvalidDevice, "hipErrorInvalidDevice", "there is no such device"},
+    {kHipInvalidImage, "hipErrorInvalidImage", "not a code object"},
+    {kHipNoBinaryForGpu, "hipErrorNoBinaryForGpu", "the code is for another device"},
+    {kHipNotFound, "hipErrorNotFound", "there is no such kernel"},
+    {kHipNotReady, "hipErrorNotReady", "the event was not recorded"},
+    {kHipIllegalAddress, "hipErrorIllegalAddress", "a kernel accessed memory that is not its own"},
+    {kHipOutOfResources, "hipErrorLaunchOutOfResources", "the launch needs more than the device has"},
+    {kHipLaunchFailure, "hipErrorLaunchFailure", "a kernel did what the simulator cannot do"},
+    {kHipNotSupported, "hipErrorNotSupported", "this is not simulated"},
+};
+
+const StatusText* find_text(int status) {
+  for (const StatusText& text : kTexts) {
+    if (text.status == status) {
+      return &text;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const char* status_name(int status) {
+  const StatusText* const found = find_text(status);
+  return found != nullptr ? found->name : "hipErrorUnknown";
+}
+
+const char* status_text(int status) {
+  if (status != kHipSuccess && last().explained == status && !last().reason.empty()) {
+    return last().reason.c_str();
+  }
+  const StatusText* const found = find_text(status);
+  return found != nullptr ? found->text : "an error that the simulator never returns";
+}
+
+HipStatus failing(HipStatus status, std::string reason) {
+  last() = {status, status, std::move(reason)};
+  return status;
+}
+
+HipStatus last_error() { return last().pending; }
+HipStatus take_last_error() { return std::exchange(last().pending, kHipSuccess); }
+
+SimulatedDevice* device() {
+  static const Result<std::unique_ptr<SimulatedDevice>> created = create_device();
+  if (!created) {
+    failing(kHipInvalidDevice, created.error().message);
+    return nullptr;
+  }
+  return created->get();
+}
+
+HipStatus device_status(const SimulatedDevice& device) {
+  const std::optional<Fault> fault = device.fault();
+  if (!fault) {
+    return kHipSuccess;
+  }
+  return failing(fault->kind == FaultKind::kIllegalAddress ? kHipIllegalAddress : kHipLaunchFailure, fault->message);
+}
+
+}  // namespace sinter::sim

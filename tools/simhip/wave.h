@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One wave: 64 lanes in lock-step, their registers, and how instructions read and write them.
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string>
+
+#include "tools/simhip/instruction.h"
+#include "tools/simhip/memory_map.h"
+
+namespace sinter::sim {
+
+class Lds;
+
+enum class WaveState : std::uint8_t { kRunning, kAtBarrier, kEnded, kFaulted };
+
+enum class FaultKind : std::uint8_t {
+  kIllegalAddress,  ///< The device would raise a memory violation, or may.
+  kIllegalCode,     ///< Not known to the simulator, or what a correct kernel never does.
+};
+
+struct Fault {
+  FaultKind kind = FaultKind::kIllegalCode;
+  std::string message;
+};
+
+/// What the code's arch decides.
+struct ArchTraits {
+  bool has_fnuz_fp8 = false;          ///< gfx942; gfx950 has OCP's.
+  bool flushes_bf16_products = false; ///< gfx90a: bf16 matrix instructions flush subnormal inputs and outputs.
+};
+
+using Lane = std::array<std::uint32_t, kLanes>;
+
+/// Used by one thread at a time. Large: reused from work-group to work-group.
+struct Wave {
+  alignas(64) std::array<Lane, 512> vectors;
+  std::array<std::uint32_t, 128> scalars;
+  bool scc = false;
+  bool skips_vectors = false;  ///< VSKIP.
+  WaveState state = WaveState::kEnded;
+  std::uint32_t index = 0;        ///< In its work-group.
+  std::uint32_t pc = 0, next = 0;  ///< In dwords from the start of the code.
+  std::uint32_t code_dwords = 0;
+  ArchTraits arch;
+  Lds* lds = nullptr;
+  MemoryView memory;
+  Fault fault;
+
+  std::uint64_t exec() const { return pair(kExec); }
+  bool is_active(unsigned lane) const { return (exec() >> lane & 1) != 0; }
+  std::uint64_t pair(std::uint16_t index_of_low) const {
+    return std::uint64_t{scalars[index_of_low + 1U]} << 32 | scalars[index_of_low];
+  }
+  void set_pair(std::uint16_t index_of_low, std::uint64_t value) {
+    scalars[index_of_low] = static_cast<std::uint32_t>(value);
+    scalars[index_of_low + 1U] = static_cast<std::uint32_t>(value >> 32);
+  }
+
+  /// A scalar register or constant.
+  std::uint32_t scalar(const Operand& operand) const {
+    return operand.kind == OperandKind::kConstant ? operand.bits : scalars[operand.index];
+  }
+  std::uint64_t scalar64(const Operand& operand) const {
+    return operand.kind == OperandKind::kConstant
+               ? static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(operand.bits)})
+               : pair(operand.index);
+  }
+  void set_scalar(const Operand& operand, std::uint32_t value) { scalars[operand.index] = value; }
+  void set_scalar64(const Operand& operand, std::uint64_t value) { set_pair(operand.index, value); }
+
+  /// Operand `number` of a vector instruction in every lane, with its source modifiers: a register itself where that
+  /// is what is asked for, else `storage`. `dword` picks one of a wider operand.
+  const Lane& source(const Instruction& instruction, unsigned number, Lane& storage, unsigned dword = 0);
+  /// A 64-bit source in one lane.
+  std::uint64_t source64(const Operand& operand, unsigned lane) const;
+  /// Writes the active lanes of a destination, through SDWA's selection where there is one.
+  void write(const Instruction& instruction, const Lane& values, unsigned dword = 0);
+  void write(const Operand& destination, const Lane& values, unsigned dword = 0);
+
+  /// Ends the work-group; the interpreter adds where. The first fault stays.
+  void stop(FaultKind kind, std::string message);
+};
+
+/// Calls `body(lane)` for each active lane.
+template <class Body>
+void for_active_lanes(const Wave& wave, const Body& body) {
+  for (std::uint64_t rest = wave.exec(); rest != 0; rest &= rest - 1) {
+    body(static_cast<unsigned>(std::countr_zero(rest)));
+  }
+}
+
+}  // namespace sinter::sim

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Runs one work-group: each wave in turn until the next barrier, until all have ended.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "tools/simhip/code_object.h"
+#include "tools/simhip/lds.h"
+#include "tools/simhip/memory_map.h"
+#include "tools/simhip/wave.h"
+
+namespace sinter::sim {
+
+/// One launch, as its work-groups see it.
+struct Launch {
+  const LoadedCode* code = nullptr;
+  const KernelCode* kernel = nullptr;
+  ArchTraits arch;
+  Lds::Unwritten unwritten_lds = Lds::Unwritten::kIsPoison;
+  std::array<std::uint32_t, 3> grid{1, 1, 1}, block{1, 1, 1};
+  std::uint32_t dynamic_lds_bytes = 0;
+  std::span<const std::byte> arguments;
+  const MemoryRanges* memory = nullptr;
+
+  std::uint32_t threads() const { return block[0] * block[1] * block[2]; }
+};
+
+struct ExecutionCounts {
+  std::uint64_t instructions = 0, vector_memory = 0, skipped = 0;
+};
+
+/// Used by one thread; holds the waves' registers, which are reused.
+class WorkGroupRunner {
+ public:
+  explicit WorkGroupRunner(const Launch& launch);
+
+  /// A fault's message says where: work-group, wave, instruction.
+  std::optional<Fault> run(const std::array<std::uint32_t, 3>& group);
+  const ExecutionCounts& counts() const { return counts_; }
+
+ private:
+  void start(Wave& wave, std::uint32_t index, const std::array<std::uint32_t, 3>& group);
+  void start_scalars(Wave& wave, const std::array<std::uint32_t, 3>& group);
+  void run_to_barrier(Wave& wave);
+  Fault located(const Wave& wave, const std::array<std::uint32_t, 3>& group) const;
+
+  const Launch& launch_;
+  Lds lds_;
+  std::vector<std::unique_ptr<Wave>> waves_;
+  ExecutionCounts counts_;
+};
+
+}  // namespace sinter::sim
