@@ -135,6 +135,30 @@ std::vector<std::uint16_t> quantize_input(std::int64_t rows, std::int64_t k) {
   return x;
 }
 
+constexpr std::int64_t kQuantizeRows = 19, kQuantizeK = 400, kQuantizeBlocks = 4;
+
+/// `device_params` are those that the host's body does not have.
+void check_quantize(SimulatedAmd& amd, const Params& params, const Params& device_params) {
+  const std::vector<std::uint16_t> x = quantize_input(kQuantizeRows, kQuantizeK);
+  std::vector<std::uint8_t> expected(size(kQuantizeRows * kQuantizeK)), q(expected.size());
+  std::vector<float> expected_scale(size(kQuantizeRows * kQuantizeBlocks)), q_scale(expected_scale.size());
+  const QuantizeArgs host{x.data(), expected.data(), expected_scale.data(), kQuantizeRows};
+  REQUIRE(amd.host_kernel("quantize", params).launch(&host, sizeof host, nullptr));
+
+  Params all = params;
+  all.insert(all.end(), device_params.begin(), device_params.end());
+  const Kernel& kernel = amd.kernel("quantize", all);
+  CAPTURE(kernel.name());
+  const auto device_x = amd.upload(x), device_q = amd.upload(q), device_scale = amd.upload(q_scale);
+  const QuantizeArgs args{device_x->data(), device_q->data(), static_cast<float*>(device_scale->data()), kQuantizeRows};
+  REQUIRE(message(kernel.launch(&args, sizeof args, nullptr)) == "");
+  REQUIRE(message(amd.driver().synchronize(0)) == "");
+  REQUIRE(device_q->download(std::as_writable_bytes(std::span(q))));
+  REQUIRE(device_scale->download(std::as_writable_bytes(std::span(q_scale))));
+  CHECK(q == expected);
+  CHECK(q_scale == expected_scale);
+}
+
 }  // namespace
 
 TEST_CASE("a simulated device agrees with its capability row and says that it is simulated") {
@@ -157,33 +181,53 @@ TEST_CASE("grouped GEMM on a simulated device agrees with float64, and vskip cha
     CHECK(gemm.relative_error(expected) < kAllowedError);
     CHECK(gemm.run(amd, on) == expected);
     const auto after = testing::counters();
+    // Without vskip, branches go around the stores of padding rows; with it, they are issued and not executed.
     CHECK(between.skipped_instructions == before.skipped_instructions);
     CHECK(after.skipped_instructions > between.skipped_instructions);
+    CHECK(after.vector_memory_instructions - between.vector_memory_instructions ==
+          between.vector_memory_instructions - before.vector_memory_instructions);
     CHECK(after.launches == between.launches + 1);
   }
 }
 
 TEST_CASE("quantize on a simulated device gives the host's bits") {
   SimulatedAmd amd;
-  constexpr std::int64_t kRows = 19, kK = 400, kBlocks = 4;
-  const std::vector<std::uint16_t> x = quantize_input(kRows, kK);
   for (const std::string_view scale : {"exact", "pow2"}) {
-    const Params params = {{"k", std::to_string(kK)}, {"scale", std::string(scale)}};
-    std::vector<std::uint8_t> expected(size(kRows * kK)), q(expected.size());
-    std::vector<float> expected_scale(size(kRows * kBlocks)), q_scale(expected_scale.size());
-    const QuantizeArgs host{x.data(), expected.data(), expected_scale.data(), kRows};
-    REQUIRE(amd.host_kernel("quantize", params).launch(&host, sizeof host, nullptr));
+    check_quantize(amd, {{"k", std::to_string(kQuantizeK)}, {"scale", std::string(scale)}}, {});
+  }
+}
 
-    const auto device_x = amd.upload(x), device_q = amd.upload(q), device_scale = amd.upload(q_scale);
-    const QuantizeArgs args{device_x->data(), device_q->data(), static_cast<float*>(device_scale->data()), kRows};
-    REQUIRE(amd.kernel("quantize", params).launch(&args, sizeof args, nullptr));
-    const auto waited = amd.driver().synchronize(0);
-    REQUIRE(message(waited) == "");
-    REQUIRE(device_q->download(std::as_writable_bytes(std::span(q))));
-    REQUIRE(device_scale->download(std::as_writable_bytes(std::span(q_scale))));
-    CAPTURE(scale);
-    CHECK(q == expected);
-    CHECK(q_scale == expected_scale);
+// Not by default, since it compiles some hundred kernels: test-simhip "[.every-tile]".
+TEST_CASE("every tile of grouped GEMM agrees with float64, and vskip changes no bit", "[.every-tile]") {
+  SimulatedAmd amd;
+  for (const bool is_fp8 : {false, true}) {
+    const Gemm gemm(is_fp8);
+    const KernelSpec& spec = amd.kernel("grouped_gemm", gemm.params("off")).spec();
+    for (const TileShape tile : spec.family->body(Vendor::kAmd)->tiles(spec)) {
+      const auto with_tile = [&](std::string_view vskip) {
+        Params params = gemm.params(vskip);
+        params.emplace_back("tile", tile_to_string(tile));
+        return params;
+      };
+      const Kernel& off = amd.kernel("grouped_gemm", with_tile("off"));
+      CAPTURE(off.name());
+      const std::vector<std::uint16_t> expected = gemm.run(amd, off);
+      CHECK(gemm.relative_error(expected) < kAllowedError);
+      CHECK(gemm.run(amd, amd.kernel("grouped_gemm", with_tile("on"))) == expected);
+    }
+  }
+}
+
+TEST_CASE("every tile of quantize gives the host's bits", "[.every-tile]") {
+  SimulatedAmd amd;
+  const Kernel& first = amd.kernel("quantize", {{"k", "400"}});
+  for (const TileShape tile : first.spec().family->body(Vendor::kAmd)->tiles(first.spec())) {
+    for (const std::string_view scale : {"exact", "pow2"}) {
+      for (const std::string_view vskip : {"on", "off"}) {
+        check_quantize(amd, {{"k", "400"}, {"scale", std::string(scale)}},
+                       {{"tile", tile_to_string(tile)}, {"vskip", std::string(vskip)}});
+      }
+    }
   }
 }
 

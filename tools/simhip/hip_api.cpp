@@ -25,7 +25,7 @@ constexpr int kRuntimeVersion = 60443482;  // HIP 6.4
 template <class Call>
 int with_device(const Call& call) {
   SimulatedDevice* const simulated = device();
-  return simulated != nullptr ? call(*simulated) : kHipInvalidDevice;
+  return simulated != nullptr ? call(*simulated) : kHipInvalidValue;
 }
 
 HipStatus check_ordinal(int ordinal) {

@@ -122,7 +122,7 @@ extern "C" {
 int hipModuleLoadData(Module** module, const void* image) {
   SimulatedDevice* const simulated = device();
   if (simulated == nullptr) {
-    return kHipInvalidDevice;
+    return kHipInvalidValue;
   }
   const std::span<const std::byte> bytes = image_at(image);
   if (bytes.empty()) {
@@ -174,7 +174,7 @@ int hipModuleOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const Functi
                                                        std::size_t dynamic_lds_bytes) {
   SimulatedDevice* const simulated = device();
   if (simulated == nullptr || threads <= 0) {
-    return simulated == nullptr ? kHipInvalidDevice : failing(kHipInvalidValue);
+    return simulated == nullptr ? kHipInvalidValue : failing(kHipInvalidValue);
   }
   const KernelCode& kernel = *function->kernel;
   const std::uint32_t waves = std::min(kMaxWavesPerSimd, kRegistersPerSimd / kernel.vector_registers) * kSimdsPerUnit;
@@ -192,7 +192,7 @@ int hipModuleLaunchKernel(const Function* function, unsigned grid_x, unsigned gr
                           void** extra) {
   SimulatedDevice* const simulated = device();
   if (simulated == nullptr) {
-    return kHipInvalidDevice;
+    return kHipInvalidValue;
   }
   std::span<const std::byte> arguments;
   if (parameters != nullptr || !read_extra(extra, arguments)) {

@@ -81,7 +81,8 @@ HipStatus take_last_error() { return std::exchange(last().pending, kHipSuccess);
 SimulatedDevice* device() {
   static const Result<std::unique_ptr<SimulatedDevice>> created = create_device();
   if (!created) {
-    failing(kHipInvalidDevice, created.error().message);
+    // Not "no device", which callers would take for a machine without a GPU.
+    failing(kHipInvalidValue, created.error().message);
     return nullptr;
   }
   return created->get();
