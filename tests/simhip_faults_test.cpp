@@ -22,7 +22,8 @@ TEST_CASE("an access outside of every allocation is an illegal address that name
   SimulatedAmd amd;
   const std::string fault = amd.fault_of(KERNEL "out[t + 1] = t; }");
   CHECK_THAT(fault, Contains("hipErrorIllegalAddress (700)"));
-  CHECK_THAT(fault, Contains("simulated " + amd.device().caps.name + ": kernel kernel, work-group 0,0,0, wave 1, at 0x"));
+  CHECK_THAT(fault, Contains("simulated " + amd.device().caps.name));
+  CHECK_THAT(fault, Contains("kernel kernel, work-group 0,0,0, wave 1, at 0x"));
   CHECK_THAT(fault, Contains("global_store_dword") && Contains("lane 63: offset 512 of allocation"));
   CHECK_THAT(fault, Contains("0 bytes behind its end"));
 }
@@ -68,7 +69,7 @@ TEST_CASE("reading LDS that was never written is found where that is asked for")
   auto* const set_fault = testing::simulator_function<void(int)>("sinter_simhip_fault_on_unwritten_lds");
   CHECK(amd.fault_of(partial + kBarrier + "out[t] = x[t]; }") == "");
   set_fault(1);
-  CHECK_THAT(amd.fault_of(partial + kBarrier + "out[t] = x[t]; }"), Contains("LDS word 256 is read and was never written"));
+  CHECK_THAT(amd.fault_of(partial + kBarrier + "out[t] = x[t]; }"), Contains("LDS word 256 is read and was never"));
   set_fault(0);
 }
 

@@ -119,7 +119,8 @@ Result<std::vector<KernelCode>> read_kernels(const ElfFile& file, const Section&
     Descriptor descriptor;
     if (address < section.address || address - section.address > section.bytes.size() ||
         section.bytes.size() - (address - section.address) < sizeof descriptor) {
-      return make_error(ErrorCode::kInvalidRequest, fmt::format("{} is outside of its section", std::string_view(name)));
+      return make_error(ErrorCode::kInvalidRequest,
+                        fmt::format("{} is outside of its section", std::string_view(name)));
     }
     std::memcpy(&descriptor, section.bytes.data() + (address - section.address), sizeof descriptor);
     kernels.push_back(

@@ -138,7 +138,8 @@ int hipDeviceGetAttribute(int* value, int attribute, int ordinal) {
   return with_device([&](SimulatedDevice& simulated) -> int {
     const auto found = device_attribute(simulated.caps(), attribute);
     *value = found.value_or(0);
-    return found ? check_ordinal(ordinal) : failing(kHipInvalidValue, fmt::format("attribute {} is not simulated", attribute));
+    return found ? check_ordinal(ordinal)
+                 : failing(kHipInvalidValue, fmt::format("attribute {} is not simulated", attribute));
   });
 }
 
@@ -167,7 +168,8 @@ int hipMalloc(void** pointer, std::size_t bytes) {
 
 int hipFree(void* pointer) {
   return with_device([&](SimulatedDevice& simulated) -> int {
-    return simulated.memory().release(pointer) ? kHipSuccess : failing(kHipInvalidValue, "the pointer is not hipMalloc's");
+    return simulated.memory().release(pointer) ? kHipSuccess
+                                               : failing(kHipInvalidValue, "the pointer is not hipMalloc's");
   });
 }
 

@@ -133,7 +133,8 @@ int hipModuleLoadData(Module** module, const void* image) {
     return failing(kHipInvalidImage, code.error().message);
   }
   if (code->arch != simulated->arch()) {
-    return failing(kHipNoBinaryForGpu, fmt::format("the code is for {}, the device is {}", code->arch, simulated->arch()));
+    return failing(kHipNoBinaryForGpu,
+                   fmt::format("the code is for {}, the device is {}", code->arch, simulated->arch()));
   }
   auto loaded = std::make_unique<Module>();
   loaded->code = std::move(*code);

@@ -12,7 +12,8 @@ namespace sinter::sim {
 
 namespace {
 
-/// Sizes and offsets by compiling the headers of HIP 5.2.3 and 6.3.
+/// Offsets in hipDeviceProp_t. All of HIP 5's, and HIP 6's size and arch, by compiling the headers of 5.2.3 and 6.3;
+/// HIP 6's others by the order of its fields, which is CUDA's.
 struct Layout {
   std::size_t bytes, arch, memory, lds, registers, wave, threads, units;
 };

@@ -20,7 +20,8 @@ void Lds::reset(std::size_t bytes) {
 
 bool Lds::check_range(Wave& wave, std::uint32_t address, unsigned bytes) {
   if (address % std::min(bytes, kWordBytes) != 0) {
-    wave.stop(FaultKind::kIllegalCode, fmt::format("LDS access of {} bytes at {}, which is not aligned", bytes, address));
+    wave.stop(FaultKind::kIllegalCode,
+              fmt::format("LDS access of {} bytes at {}, which is not aligned", bytes, address));
     return false;
   }
   if (address > bytes_ || bytes > bytes_ - address) {

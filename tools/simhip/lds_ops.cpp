@@ -97,7 +97,9 @@ void write_two(Wave& wave, const Instruction& i) {
 
 void read_half(Wave& wave, const Instruction& i) {
   Loaded<1> loaded;
-  until_fault(wave, [&](unsigned lane) { wave.lds->read_half(wave, address_of(wave, i, 1, lane), loaded.values[0][lane]); });
+  until_fault(wave, [&](unsigned lane) {
+    wave.lds->read_half(wave, address_of(wave, i, 1, lane), loaded.values[0][lane]);
+  });
   loaded.write(wave, i.operands[0]);
 }
 

@@ -45,9 +45,12 @@ void read_rows(const Wave& wave, const Operand& operand, Rows& rows) {
     for (unsigned dword = 0; dword < kPerLane / kPerDword; ++dword) {
       const std::uint32_t bits = wave.vectors[operand.index + dword][lane];
       for (unsigned part = 0; part < kPerDword; ++part) {
-        to[dword * kPerDword + part] = kElement == Element::kBfloat16
-                                           ? decode_bfloat16(bits >> (16 * part) & 0xffff, wave.arch.flushes_bf16_products)
-                                           : float8[bits >> (8 * part) & 0xff];
+        double& value = to[dword * kPerDword + part];
+        if constexpr (kElement == Element::kBfloat16) {
+          value = decode_bfloat16(bits >> (16 * part) & 0xffff, wave.arch.flushes_bf16_products);
+        } else {
+          value = float8[bits >> (8 * part) & 0xff];
+        }
       }
     }
   }

@@ -99,9 +99,10 @@ std::optional<std::uint32_t> read_constant(std::string_view text, bool& is_float
   return is_whole_text ? std::optional(std::bit_cast<std::uint32_t>(value)) : std::nullopt;
 }
 
-bool is_constant_allowed(char letter) { return std::string_view("shfSPcCkAB").find(letter) != std::string_view::npos; }
-bool is_vector_allowed(char letter) { return std::string_view("vV348ashfSPMNAB").find(letter) != std::string_view::npos; }
-bool is_scalar_allowed(char letter) { return std::string_view("shfSPdDQEFcCo").find(letter) != std::string_view::npos; }
+bool is_one_of(char letter, std::string_view letters) { return letters.find(letter) != std::string_view::npos; }
+bool is_constant_allowed(char letter) { return is_one_of(letter, "shfSPcCkAB"); }
+bool is_vector_allowed(char letter) { return is_one_of(letter, "vV348ashfSPMNAB"); }
+bool is_scalar_allowed(char letter) { return is_one_of(letter, "shfSPdDQEFcCo"); }
 
 unsigned dwords_of(char letter) {
   switch (letter) {

@@ -89,7 +89,8 @@ void convert_to_float8(Wave& wave, const Instruction& i) {
 }
 
 constexpr Opcode kAll[] = {
-    {"v_pk_fma_f32", "VPPP", packed_float<([](auto source) { return std::fma(source(1), source(2), source(3)); })>, kPacked},
+    {"v_pk_fma_f32", "VPPP", packed_float<([](auto source) { return std::fma(source(1), source(2), source(3)); })>,
+     kPacked},
     {"v_pk_mul_f32", "VPP", packed_float<([](auto source) { return source(1) * source(2); })>, kPacked},
     {"v_pk_add_f32", "VPP", packed_float<([](auto source) { return source(1) + source(2); })>, kPacked},
     {"v_pk_mov_b32", "VSS", packed_move, kOpSel},

@@ -184,7 +184,9 @@ void set_vskip(Wave& wave, const Instruction& i) {
 
 constexpr Opcode kArithmetic[] = {
     {"s_add_u32", "dcc", carry32<([](u32 a, u32 b, bool) { return WithScc{a + b, u64{a} + b > 0xffffffffU}; })>},
-    {"s_addc_u32", "dcc", carry32<([](u32 a, u32 b, bool c) { return WithScc{u64{a} + b + c, u64{a} + b + c > 0xffffffffU}; })>},
+    {"s_addc_u32", "dcc", carry32<([](u32 a, u32 b, bool c) {
+       return WithScc{u64{a} + b + c, u64{a} + b + c > 0xffffffffU};
+     })>},
     {"s_sub_u32", "dcc", carry32<([](u32 a, u32 b, bool) { return WithScc{a - b, b > a}; })>},
     {"s_subb_u32", "dcc", carry32<([](u32 a, u32 b, bool c) { return WithScc{a - b - c, u64{b} + c > a}; })>},
     {"s_add_i32", "dcc", carry32<([](u32 a, u32 b, bool) {
@@ -197,8 +199,12 @@ constexpr Opcode kArithmetic[] = {
        const bool overflows = __builtin_sub_overflow(as_signed(a), as_signed(b), &difference);
        return WithScc{as_unsigned(difference), overflows};
      })>},
-    {"s_min_i32", "dcc", carry32<([](u32 a, u32 b, bool) { return WithScc{as_signed(a) < as_signed(b) ? a : b, as_signed(a) < as_signed(b)}; })>},
-    {"s_max_i32", "dcc", carry32<([](u32 a, u32 b, bool) { return WithScc{as_signed(a) > as_signed(b) ? a : b, as_signed(a) > as_signed(b)}; })>},
+    {"s_min_i32", "dcc", carry32<([](u32 a, u32 b, bool) {
+       return WithScc{as_signed(a) < as_signed(b) ? a : b, as_signed(a) < as_signed(b)};
+     })>},
+    {"s_max_i32", "dcc", carry32<([](u32 a, u32 b, bool) {
+       return WithScc{as_signed(a) > as_signed(b) ? a : b, as_signed(a) > as_signed(b)};
+     })>},
     {"s_min_u32", "dcc", carry32<([](u32 a, u32 b, bool) { return WithScc{std::min(a, b), a < b}; })>},
     {"s_max_u32", "dcc", carry32<([](u32 a, u32 b, bool) { return WithScc{std::max(a, b), a > b}; })>},
     {"s_mul_i32", "dcc", binary32<kKeep, ([](u32 a, u32 b) { return a * b; })>},
@@ -236,7 +242,9 @@ constexpr Opcode kLogic[] = {
     {"s_mov_b32", "dc", unary32<kKeep, ([](u32 a) { return a; })>},
     {"s_mov_b64", "DC", unary64<kKeep, ([](u64 a) { return a; })>},
     {"s_brev_b32", "dc", unary32<kKeep, reversed>},
-    {"s_ff1_i32_b64", "dC", count64<kKeep, ([](u64 a) { return a == 0 ? ~0U : static_cast<u32>(std::countr_zero(a)); })>},
+    {"s_ff1_i32_b64", "dC", count64<kKeep, ([](u64 a) {
+       return a == 0 ? ~0U : static_cast<u32>(std::countr_zero(a));
+     })>},
     {"s_bcnt1_i32_b64", "dC", count64<kNonZero, ([](u64 a) { return static_cast<u32>(std::popcount(a)); })>},
     {"s_cselect_b32", "dcc", select32},
     {"s_cselect_b64", "DCC", select64},

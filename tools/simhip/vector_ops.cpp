@@ -141,7 +141,8 @@ void select(Wave& wave, const Instruction& i) {
 
 void read_first_lane(Wave& wave, const Instruction& i) {
   const u64 exec = wave.exec();
-  wave.set_scalar(i.operands[0], in_lane(wave, i.operands[1], exec == 0 ? 0 : static_cast<unsigned>(std::countr_zero(exec))));
+  const unsigned lane = exec == 0 ? 0 : static_cast<unsigned>(std::countr_zero(exec));
+  wave.set_scalar(i.operands[0], in_lane(wave, i.operands[1], lane));
 }
 
 void read_lane(Wave& wave, const Instruction& i) {
@@ -324,14 +325,22 @@ constexpr Opcode kIntegers[] = {
     {"v_bfe_i32", "vsss", ternary<signed_field>},
     {"v_bfi_b32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return (a & b) | (~a & c); })>},
     {"v_perm_b32", "vsss", ternary<permuted_bytes>},
-    {"v_alignbit_b32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return static_cast<u32>((u64{a} << 32 | b) >> (c & 31)); })>},
+    {"v_alignbit_b32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
+       return static_cast<u32>((u64{a} << 32 | b) >> (c & 31));
+     })>},
     {"v_med3_i32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
        const i32 x = as_signed(a), y = as_signed(b), z = as_signed(c);
        return as_unsigned(std::max(std::min(x, y), std::min(std::max(x, y), z)));
      })>},
-    {"v_med3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return std::max(std::min(a, b), std::min(std::max(a, b), c)); })>},
-    {"v_max3_i32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return as_unsigned(std::max({as_signed(a), as_signed(b), as_signed(c)})); })>},
-    {"v_min3_i32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return as_unsigned(std::min({as_signed(a), as_signed(b), as_signed(c)})); })>},
+    {"v_med3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
+       return std::max(std::min(a, b), std::min(std::max(a, b), c));
+     })>},
+    {"v_max3_i32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
+       return as_unsigned(std::max({as_signed(a), as_signed(b), as_signed(c)}));
+     })>},
+    {"v_min3_i32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
+       return as_unsigned(std::min({as_signed(a), as_signed(b), as_signed(c)}));
+     })>},
     {"v_max3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return std::max({a, b, c}); })>},
     {"v_min3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return std::min({a, b, c}); })>},
     {"v_bitop3_b32", "vsss", truth_table, kTruthTable},
@@ -357,7 +366,9 @@ constexpr Opcode kIntegers[] = {
     {"v_lshrrev_b64", "VsS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
        return wave.source64(i.operands[2], lane) >> (in_lane(wave, i.operands[1], lane) & 63);
      })>},
-    {"v_mov_b64", "VS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) { return wave.source64(i.operands[1], lane); })>},
+    {"v_mov_b64", "VS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
+       return wave.source64(i.operands[1], lane);
+     })>},
     {"v_cndmask_b32", "vssC", select},
     {"v_readfirstlane_b32", "dv", read_first_lane},
     {"v_readlane_b32", "dvc", read_lane},
@@ -374,16 +385,24 @@ constexpr Opcode kFloats[] = {
     {"v_mul_f32", "vff", binary<([](u32 a, u32 b) { return as_bits(as_float(a) * as_float(b)); })>, kLaneForms},
     {"v_max_f32", "vff", binary<maximum>, kLaneForms},
     {"v_min_f32", "vff", binary<minimum>, kLaneForms},
-    {"v_fmac_f32", "vff", accumulate<([](u32 a, u32 b, u32 c) { return as_bits(std::fma(as_float(a), as_float(b), as_float(c))); })>},
-    {"v_fma_f32", "vfff", ternary<([](u32 a, u32 b, u32 c) { return as_bits(std::fma(as_float(a), as_float(b), as_float(c))); })>},
+    {"v_fmac_f32", "vff", accumulate<([](u32 a, u32 b, u32 c) {
+       return as_bits(std::fma(as_float(a), as_float(b), as_float(c)));
+     })>},
+    {"v_fma_f32", "vfff", ternary<([](u32 a, u32 b, u32 c) {
+       return as_bits(std::fma(as_float(a), as_float(b), as_float(c)));
+     })>},
     {"v_med3_f32", "vfff", ternary<median>},
     {"v_div_scale_f32", "vDfff", division_scale},
     {"v_div_fmas_f32", "vfff", division_fused},
-    {"v_div_fixup_f32", "vfff", ternary<([](u32 a, u32 b, u32 c) { return as_bits(finish_division(as_float(a), as_float(b), as_float(c))); })>},
+    {"v_div_fixup_f32", "vfff", ternary<([](u32 a, u32 b, u32 c) {
+       return as_bits(finish_division(as_float(a), as_float(b), as_float(c)));
+     })>},
     // The device's results of the next five are within 1 ulp; these are rounded right.
     {"v_rcp_f32", "vf", unary<([](u32 a) { return as_bits(1.0F / as_float(a)); })>},
     {"v_rcp_iflag_f32", "vf", unary<([](u32 a) { return as_bits(1.0F / as_float(a)); })>},
-    {"v_rsq_f32", "vf", unary<([](u32 a) { return as_bits(static_cast<float>(1.0 / std::sqrt(double{as_float(a)}))); })>},
+    {"v_rsq_f32", "vf", unary<([](u32 a) {
+       return as_bits(static_cast<float>(1.0 / std::sqrt(double{as_float(a)})));
+     })>},
     {"v_sqrt_f32", "vf", unary<([](u32 a) { return as_bits(std::sqrt(as_float(a))); })>},
     {"v_exp_f32", "vf", unary<([](u32 a) { return as_bits(static_cast<float>(std::exp2(double{as_float(a)}))); })>},
     {"v_log_f32", "vf", unary<([](u32 a) { return as_bits(static_cast<float>(std::log2(double{as_float(a)}))); })>},
