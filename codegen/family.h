@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "codegen/arch.h"
 #include "codegen/kernel_spec.h"
+#include "codegen/tensor_map.h"
 
 namespace sinter {
 
@@ -37,7 +38,8 @@ inline constexpr std::int64_t kVskipAuto = 0, kVskipOn = 1, kVskipOff = 2;
 
 enum class ArgumentKind : std::uint8_t { kInput, kOutput, kScalar };
 
-/// One field of the family's argument struct, which is the kernel's only parameter, passed by value.
+/// One field of the family's argument struct, which is the kernel's only parameter (or its end, behind the tensor maps
+/// of the plan), passed by value.
 struct ArgumentInfo {
   std::string_view name;
   ArgumentKind kind;
@@ -71,6 +73,10 @@ struct BodyPlan {
   std::uint32_t threads_per_block = 1;
   std::uint32_t static_shared_bytes = 0;   ///< Expected LDS/shared memory declared in the kernel.
   std::uint32_t dynamic_shared_bytes = 0;  ///< Asked for at launch; scratch per thread on the host.
+  /// Registers per thread that the code must have, 0 for any: where warpgroups pass registers to each other, a kernel
+  /// that starts with fewer waits for ever.
+  std::int64_t exact_registers = 0;
+  std::vector<TensorMapPlan> tensor_maps;  ///< Before the arguments in the kernel's parameter; NVIDIA only.
   /// Mnemonics of which at least one must be in the disassembly ("v_mfma_f32_32x32x8_bf16_1k"); AMD only.
   std::vector<std::string_view> required_instructions;
 };

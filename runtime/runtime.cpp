@@ -207,7 +207,8 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
   LaunchShape shape_hint;
   shape_hint.block[0] = plan.threads_per_block;
   shape_hint.dynamic_shared_bytes = plan.dynamic_shared_bytes;
-  SINTER_TRY(auto loaded, device.driver->load(device.properties.ordinal, *compiled.code, shape_hint));
+  SINTER_TRY(auto loaded, device.driver->load_with_tensor_maps(device.properties.ordinal, *compiled.code, shape_hint,
+                                                               plan.tensor_maps));
   const double load_ms = milliseconds_since(load_start);
   SINTER_TRY_VOID(check_loaded(spec, plan, *compiled.code, loaded->attributes(), device.caps));
 

@@ -213,6 +213,38 @@ TEST_CASE("a block that needs more registers than a unit has is refused") {
              Contains("needs 86016 registers for 512 threads, a unit of H200 has 65536"));
 }
 
+TEST_CASE("code whose warpgroups deal out registers must have exactly so many") {
+  const KernelSpec spec = spec_for("sm_90a");
+  CodeObject code;
+  code.format = CodeFormat::kCubin;
+  code.entry = code.facts.entry = spec.name();
+  code.facts.target = "sm_90a";
+  code.facts.registers = 160;
+  BodyPlan plan = plan_with(384, 0);
+  CHECK(check_code_object(spec, plan, code, device("H200")));
+  plan.exact_registers = 168;
+  CHECK_THAT(message(check_code_object(spec, plan, code, device("H200"))),
+             Contains("has 160 registers") && Contains("168"));
+  code.facts.registers = 168;
+  CHECK(check_code_object(spec, plan, code, device("H200")));
+}
+
+TEST_CASE("the tensor maps of a plan count as arguments of the binary") {
+  const KernelSpec spec = spec_for("sm_90a");
+  CodeObject code;
+  code.format = CodeFormat::kCubin;
+  code.entry = code.facts.entry = spec.name();
+  code.facts.target = "sm_90a";
+  code.facts.args_bytes = 448;
+  BodyPlan plan = plan_with(384, 0);
+  CHECK_THAT(message(check_code_object(spec, plan, code, device("H200"))),
+             Contains("takes 448 bytes") && Contains("has 56"));
+  plan.tensor_maps.resize(3);
+  CHECK(check_code_object(spec, plan, code, device("H200")));
+  plan.tensor_maps.resize(2);
+  CHECK_THAT(message(check_code_object(spec, plan, code, device("H200"))), Contains("has 320, 2 tensor maps included"));
+}
+
 TEST_CASE("a spec with vskip on needs s_setvskip in the disassembly") {
   const KernelSpec on = spec_for("gfx942", "on");
   CHECK_THAT(message(check_code_object(on, gfx942_plan(), amd_code(on), device("MI300X"))),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
 
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -226,6 +228,64 @@ TEST_CASE("a launch passes shape, stream and a copy of the arguments") {
   CHECK(launch.dynamic_shared_bytes == 4096);
   CHECK(launch.stream == &stream);
   CHECK(launch.args == args.bytes());
+}
+
+TEST_CASE("a kernel with tensor maps gets them before the arguments, at the addresses that these hold") {
+  FakeGpu& fake = fresh_fake(SINTER_FAKE_CUDA);
+  fake.args_bytes = 320;  // two maps and 24 bytes, in units of 64
+  const HostContext host;
+  const auto driver = open_driver();
+  TensorMapPlan first, second;
+  first.argument_offset = 16;
+  first.type = TensorMapType::kBf16;
+  first.rank = 2;
+  first.sizes[0] = 1000;
+  first.strides[0] = 2000;
+  first.box[0] = 64;
+  second.argument_offset = 8;
+  second.rank = 3;
+  const TensorMapPlan plans[] = {first, second};
+  auto kernel = driver->load_with_tensor_maps(0, fake_code(CodeFormat::kCubin), fake_shape(), plans);
+  REQUIRE(kernel);
+  CHECK(count_calls(fake, "cuTensorMapEncodeTiled") == 2);
+  const FakeArgs args;
+  REQUIRE((*kernel)->launch(fake_shape(), &args, sizeof(args), nullptr));
+  REQUIRE((*kernel)->launch(fake_shape(), &args, sizeof(args), nullptr));
+  CHECK(count_calls(fake, "cuTensorMapEncodeTiled") == 2);
+  std::uint64_t words[40];
+  std::memcpy(words, fake.launches[1].args.data(), sizeof words);
+  CHECK(std::vector<std::uint64_t>(words, words + 6) == std::vector<std::uint64_t>{0x3333, 2, 9, 1000, 2000, 64});
+  CHECK(std::vector<std::uint64_t>(words + 16, words + 19) == std::vector<std::uint64_t>{0x2222, 3, 0});
+  CHECK(std::vector<std::uint64_t>(words + 32, words + 35) == std::vector<std::uint64_t>{0x1111, 0x2222, 0x3333});
+}
+
+TEST_CASE("a driver without tensor maps refuses kernels that need them, and so do the other vendors' drivers") {
+  const TensorMapPlan plans[1];
+  const auto refused = [&](Driver& driver) {
+    const auto kernel = driver.load_with_tensor_maps(0, fake_code(CodeFormat::kCubin), fake_shape(), plans);
+    REQUIRE_FALSE(kernel);
+    CHECK(kernel.error().code == ErrorCode::kUnsupported);
+    return kernel.error().message;
+  };
+  fresh_fake(SINTER_FAKE_CUDA_OLD);
+  const auto old = make_cuda_driver(SINTER_FAKE_CUDA_OLD);
+  REQUIRE(old);
+  CHECK_THAT(refused(**old), Catch::Contains("fake_kernel") && Catch::Contains("CUDA 12.0"));
+  const auto host = make_host_driver(1);
+  REQUIRE(host);
+  CHECK_THAT(refused(**host), Catch::Contains("the host driver does not have"));
+}
+
+TEST_CASE("a map that the driver refuses is an error at load and leaves no module behind") {
+  FakeGpu& fake = fresh_fake(SINTER_FAKE_CUDA);
+  fake.failures["cuTensorMapEncodeTiled"] = 1;
+  const TensorMapPlan plans[1];
+  const auto kernel = open_driver()->load_with_tensor_maps(0, fake_code(CodeFormat::kCubin), fake_shape(), plans);
+  REQUIRE_FALSE(kernel);
+  CHECK_THAT(kernel.error().message,
+             Catch::Contains("cuTensorMapEncodeTiled failed: CUDA_ERROR_INVALID_VALUE (1)") &&
+                 Catch::Contains("tensor map 0 of fake_kernel"));
+  CHECK(fake.live_modules == 0);
 }
 
 TEST_CASE("a thread without a context launches in the primary one and keeps it") {

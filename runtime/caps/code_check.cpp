@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -99,6 +100,11 @@ class CodeCheck {
     if (facts_.registers == kUnknown) {
       return;
     }
+    if (plan_.exact_registers != 0) {
+      add("registers", facts_.registers == plan_.exact_registers,
+          fmt::format("has {} registers per thread, its warpgroups deal out {}", facts_.registers,
+                      plan_.exact_registers));
+    }
     if (caps_.registers_per_thread.value) {
       add("registers", facts_.registers <= *caps_.registers_per_thread.value,
           fmt::format("needs {} registers per thread, {} has {} ({})", facts_.registers, caps_.name,
@@ -156,9 +162,12 @@ class CodeCheck {
 
   void compare_arguments() {
     if (facts_.args_bytes != kUnknown) {
-      add("arguments", facts_.args_bytes == spec_.family->args_bytes(),
-          fmt::format("takes {} bytes of arguments, the layout of {} has {}", facts_.args_bytes, spec_.family->name(),
-                      spec_.family->args_bytes()));
+      const std::size_t maps = plan_.tensor_maps.size();
+      const std::size_t expected = parameter_bytes(maps, spec_.family->args_bytes());
+      add("arguments", std::cmp_equal(facts_.args_bytes, expected),
+          fmt::format("takes {} bytes of arguments, the layout of {} has {}{}", facts_.args_bytes,
+                      spec_.family->name(), expected,
+                      maps == 0 ? "" : fmt::format(", {} tensor maps included", maps)));
     }
   }
 

@@ -4,6 +4,7 @@
 // The functions of NVIDIA's driver library that Sinter calls, found by dlopen, so that nothing links or includes CUDA.
 // Types and numbers follow the driver's ABI (cuda.h of CUDA 13.0; unchanged since the version each entry names).
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -84,6 +85,12 @@ struct LaunchConfig {
 };
 static_assert(sizeof(LaunchConfig) == 56 && offsetof(LaunchConfig, stream) == 32, "CUlaunchConfig's layout");
 
+/// CUtensorMap.
+struct alignas(64) TensorMap {
+  std::array<std::uint64_t, 16> words;
+};
+static_assert(sizeof(TensorMap) == 128, "CUtensorMap's size");
+
 /// The table. Every pointer is set unless its comment says otherwise. Thread-safe: immutable after open_api.
 struct Api {
   explicit Api(DynLib opened) : library(std::move(opened)) {}
@@ -121,6 +128,11 @@ struct Api {
   Status (*function_load)(Function* function) = nullptr;  ///< CUDA 12.4, else null.
   Status (*function_parameter)(Function* function, std::size_t index, std::size_t* offset,
                                std::size_t* bytes) = nullptr;  ///< CUDA 12.4, else null.
+  Status (*tensor_map_encode)(TensorMap* map, int type, std::uint32_t rank, void* address, const std::uint64_t* sizes,
+                              const std::uint64_t* strides, const std::uint32_t* box,
+                              const std::uint32_t* element_strides, int interleave, int swizzle, int l2_promotion,
+                              int fill) = nullptr;                            ///< CUDA 12.0, else null.
+  Status (*tensor_map_address)(TensorMap* map, void* address) = nullptr;  ///< CUDA 12.0, else null.
   Status (*launch)(const LaunchConfig* config, Function* function, void** parameters, void** extra) = nullptr;
 
   Status (*memory_allocate)(DeviceAddress* address, std::size_t bytes) = nullptr;

@@ -183,8 +183,14 @@ class CudaDriver final : public Driver {
 
   Result<std::unique_ptr<LoadedKernel>> load(int ordinal, const CodeObject& code,
                                              const LaunchShape& shape_hint) override {
+    return load_with_tensor_maps(ordinal, code, shape_hint, {});
+  }
+
+  Result<std::unique_ptr<LoadedKernel>> load_with_tensor_maps(int ordinal, const CodeObject& code,
+                                                              const LaunchShape& shape_hint,
+                                                              std::span<const TensorMapPlan> tensor_maps) override {
     SINTER_TRY(std::shared_ptr<const PrimaryContext> context, context_of(ordinal));
-    return load_kernel(std::move(context), code, shape_hint);
+    return load_kernel(std::move(context), code, shape_hint, tensor_maps);
   }
 
   Result<std::unique_ptr<DeviceBuffer>> allocate(int ordinal, std::size_t bytes) override {

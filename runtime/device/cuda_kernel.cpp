@@ -4,9 +4,12 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "runtime/device/cuda_tensor_maps.h"
 
 namespace sinter::cuda {
 
@@ -44,26 +47,39 @@ class ModuleHandle {
 
 class CudaKernel final : public LoadedKernel {
  public:
-  CudaKernel(ModuleHandle module, Function* function, const LoadedAttributes& attributes, std::string entry)
-      : module_(std::move(module)), function_(function), attributes_(attributes), entry_(std::move(entry)) {}
+  CudaKernel(ModuleHandle module, Function* function, const LoadedAttributes& attributes, const TensorMaps& tensor_maps,
+             std::string entry)
+      : module_(std::move(module)), function_(function), attributes_(attributes), tensor_maps_(tensor_maps),
+        entry_(std::move(entry)) {}
 
   const LoadedAttributes& attributes() const override { return attributes_; }
 
   Result<void> launch(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const override {
     // The driver copies as many bytes as the kernel takes, whatever the caller has.
-    if (attributes_.args_bytes != kUnknown && std::cmp_not_equal(attributes_.args_bytes, args_bytes)) {
+    const std::size_t given = parameter_bytes(tensor_maps_.count(), args_bytes);
+    if (attributes_.args_bytes != kUnknown && std::cmp_not_equal(attributes_.args_bytes, given)) {
       return make_error(ErrorCode::kDriverError,
                         fmt::format("launch of {}: the arguments are {} bytes, the loaded kernel takes {}", entry_,
-                                    args_bytes, attributes_.args_bytes));
+                                    given, attributes_.args_bytes));
     }
-    const Status status = launch_in_context(shape, args, static_cast<Stream*>(stream));
+    const Status status = launch_in_context(shape, {args, args_bytes}, static_cast<Stream*>(stream));
     return status == kSuccess ? Result<void>() : launch_error(shape, status);
   }
 
  private:
+  /// What a launch calls, for messages.
+  std::string_view calls() const {
+    return tensor_maps_.empty() ? "cuLaunchKernelEx" : "cuTensorMapReplaceAddress or cuLaunchKernelEx";
+  }
+
+  struct Args {
+    const void* data;
+    std::size_t bytes;
+  };
+
   /// A thread without a context gets the primary one and keeps it, as it would from the CUDA runtime. A thread on
   /// which the host made another context current runs the launch in the kernel's and gets its own back.
-  Status launch_in_context(const LaunchShape& shape, const void* args, Stream* stream) const {
+  Status launch_in_context(const LaunchShape& shape, Args args, Stream* stream) const {
     const Api& api = module_.api();
     Context* const own = module_.context().handle();
     Context* current = nullptr;
@@ -81,7 +97,16 @@ class CudaKernel final : public LoadedKernel {
     return scope.is_current() ? enqueue(shape, args, stream) : scope.status();
   }
 
-  Status enqueue(const LaunchShape& shape, const void* args, Stream* stream) const {
+  Status enqueue(const LaunchShape& shape, Args args, Stream* stream) const {
+    if (tensor_maps_.empty()) {
+      return enqueue_parameter(shape, args.data, stream);
+    }
+    TensorMaps::Parameter parameter;
+    const Status status = tensor_maps_.write(module_.api(), args.data, args.bytes, parameter);
+    return status == kSuccess ? enqueue_parameter(shape, parameter.bytes.data(), stream) : status;
+  }
+
+  Status enqueue_parameter(const LaunchShape& shape, const void* parameter, Stream* stream) const {
     const LaunchConfig config = {
         .grid_x = shape.grid[0],
         .grid_y = shape.grid[1],
@@ -94,12 +119,12 @@ class CudaKernel final : public LoadedKernel {
         .attributes = nullptr,
         .attribute_count = 0,
     };
-    void* parameters[] = {const_cast<void*>(args)};  // The driver only reads it.
+    void* parameters[] = {const_cast<void*>(parameter)};  // The driver only reads it.
     return module_.api().launch(&config, function_, parameters, nullptr);
   }
 
   Error launch_error(const LaunchShape& shape, Status status) const {
-    Error error = call_error(module_.api(), "cuLaunchKernelEx", status);
+    Error error = call_error(module_.api(), calls(), status);
     error.message += fmt::format("; kernel {}, grid {}x{}x{}, block {}x{}x{}, {} bytes of dynamic shared memory",
                                  entry_, shape.grid[0], shape.grid[1], shape.grid[2], shape.block[0], shape.block[1],
                                  shape.block[2], shape.dynamic_shared_bytes);
@@ -109,6 +134,7 @@ class CudaKernel final : public LoadedKernel {
   ModuleHandle module_;
   Function* function_;
   LoadedAttributes attributes_;
+  TensorMaps tensor_maps_;
   std::string entry_;
 };
 
@@ -227,7 +253,8 @@ Result<std::int64_t> resident_blocks(const Api& api, Function* function, const C
 }  // namespace
 
 Result<std::unique_ptr<LoadedKernel>> load_kernel(std::shared_ptr<const PrimaryContext> context, const CodeObject& code,
-                                                  const LaunchShape& shape_hint) {
+                                                  const LaunchShape& shape_hint,
+                                                  std::span<const TensorMapPlan> tensor_maps) {
   const Api& api = context->api();
   const ContextScope scope(*context);
   if (!scope.is_current()) {
@@ -250,8 +277,9 @@ Result<std::unique_ptr<LoadedKernel>> load_kernel(std::shared_ptr<const PrimaryC
   SINTER_TRY_VOID(allow_dynamic_shared(api, function, code, shape_hint.dynamic_shared_bytes));
   LoadedAttributes attributes = read_attributes(api, function);
   SINTER_TRY(attributes.blocks_per_unit, resident_blocks(api, function, code, shape_hint));
+  SINTER_TRY(const TensorMaps maps, TensorMaps::encode(api, tensor_maps, code.entry));
   return std::unique_ptr<LoadedKernel>(
-      std::make_unique<CudaKernel>(std::move(module), function, attributes, code.entry));
+      std::make_unique<CudaKernel>(std::move(module), function, attributes, maps, code.entry));
 }
 
 }  // namespace sinter::cuda

@@ -46,7 +46,7 @@ struct LoadedAttributes {
   std::int64_t static_shared_bytes = kUnknown;
   std::int64_t scratch_bytes = kUnknown;
   std::int64_t max_threads_per_block = kUnknown;
-  std::int64_t args_bytes = kUnknown;
+  std::int64_t args_bytes = kUnknown;    ///< Of the kernel's parameter, tensor maps included.
   std::int64_t blocks_per_unit = 1;  ///< Resident blocks per unit for the plan's block size and dynamic shared memory.
 };
 
@@ -55,7 +55,8 @@ class LoadedKernel {
  public:
   virtual ~LoadedKernel() = default;
   virtual const LoadedAttributes& attributes() const = 0;
-  /// Enqueues one launch. `args` is the kernel's only parameter, `args_bytes` long; it is copied before return.
+  /// Enqueues one launch. `args` is the kernel's only parameter, `args_bytes` long, or what follows its tensor maps; it
+  /// is copied before return.
   /// `stream` is the vendor's stream handle (CUstream, hipStream_t), null for the default; ignored on the host, where
   /// a launch has finished when this returns. No allocation, no lock, no string on success.
   /// Errors: kDriverError with the driver's name for the error. Thread-safe.
@@ -90,6 +91,10 @@ class Driver {
   /// Loads a code object that passed every check. `shape_hint` carries the block size and dynamic shared memory.
   /// Errors: kDriverError; kUnsupported if the driver refuses the image for its device.
   virtual Result<std::unique_ptr<LoadedKernel>> load(int ordinal, const CodeObject& code, const LaunchShape& shape_hint) = 0;
+  /// The same for a kernel whose plan may have tensor maps. Errors also: kUnsupported where there are no such maps.
+  virtual Result<std::unique_ptr<LoadedKernel>> load_with_tensor_maps(int ordinal, const CodeObject& code,
+                                                                      const LaunchShape& shape_hint,
+                                                                      std::span<const TensorMapPlan> tensor_maps);
 
   virtual Result<std::unique_ptr<DeviceBuffer>> allocate(int ordinal, std::size_t bytes) = 0;
   virtual Result<std::unique_ptr<DeviceTimer>> timer(int ordinal) = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// libcuda.so.1 as far as runtime/device/cuda_api.cpp knows it. With FAKE_CUDA_OLD it lacks what came with CUDA 12.4.
+// libcuda.so.1 as far as runtime/device/cuda_api.cpp knows it. With FAKE_CUDA_OLD it lacks what came with CUDA 12.0 and
+// 12.4.
 
 #include <cstdint>
 #include <cstdlib>
@@ -228,6 +229,27 @@ int cuFuncGetParamInfo(void*, std::size_t index, std::size_t* offset, std::size_
   *offset = 0;
   *bytes = fake().args_bytes;
   return 0;
+}
+
+// A fake map is the address, then the rank, the type and the first size, stride and side of the box.
+int cuTensorMapEncodeTiled(void* map, int type, std::uint32_t rank, void* address, const std::uint64_t* sizes,
+                           const std::uint64_t* strides, const std::uint32_t* box, const std::uint32_t*, int, int, int,
+                           int) {
+  const std::uint64_t words[16] = {reinterpret_cast<std::uintptr_t>(address), rank,      static_cast<unsigned>(type),
+                                   sizes[0],                                  strides[0], box[0]};
+  if (reinterpret_cast<std::uintptr_t>(map) % 64 != 0 || context_stack.empty()) {
+    return kInvalidValue;
+  }
+  std::memcpy(map, words, sizeof words);
+  return called("cuTensorMapEncodeTiled");
+}
+
+int cuTensorMapReplaceAddress(void* map, void* address) {
+  if (reinterpret_cast<std::uintptr_t>(map) % 64 != 0 || context_stack.empty()) {
+    return kInvalidValue;
+  }
+  std::memcpy(map, &address, sizeof address);
+  return called("cuTensorMapReplaceAddress");
 }
 #endif
 
