@@ -17,7 +17,7 @@ namespace sinter {
 inline constexpr std::int64_t kUnknown = -1;
 
 /// Raised when a reader of facts changes what it says of the same bytes. In the cache key: facts are trusted as stored.
-inline constexpr std::string_view kFactsVersion = "1";
+inline constexpr std::string_view kFactsVersion = "2";
 
 /// What a code object says about itself. Read from its bytes by the worker that compiled it, never assumed;
 /// kUnknown where the format does not say (PTX before the driver has compiled it). Sizes in bytes.

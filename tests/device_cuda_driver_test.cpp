@@ -233,6 +233,7 @@ TEST_CASE("a launch passes shape, stream and a copy of the arguments") {
 TEST_CASE("a kernel with tensor maps gets them before the arguments, at the addresses that these hold") {
   FakeGpu& fake = fresh_fake(SINTER_FAKE_CUDA);
   fake.args_bytes = 320;  // two maps and 24 bytes, in units of 64
+  fake.args_offset = 48;
   const HostContext host;
   const auto driver = open_driver();
   TensorMapPlan first, second;
@@ -247,6 +248,7 @@ TEST_CASE("a kernel with tensor maps gets them before the arguments, at the addr
   const TensorMapPlan plans[] = {first, second};
   auto kernel = driver->load_with_tensor_maps(0, fake_code(CodeFormat::kCubin), fake_shape(), plans);
   REQUIRE(kernel);
+  CHECK((*kernel)->attributes().args_bytes == 320);
   CHECK(count_calls(fake, "cuTensorMapEncodeTiled") == 2);
   const FakeArgs args;
   REQUIRE((*kernel)->launch(fake_shape(), &args, sizeof(args), nullptr));

@@ -100,6 +100,23 @@ TEST_CASE("NVRTC compiles cubins whose facts are those of the source") {
   }
 }
 
+TEST_CASE("the gap before a parameter of large alignment does not count as arguments") {
+  WorkerPool pool(locations(), {});
+  if (is_missing(pool, "nvrtc")) {
+    return;
+  }
+  const char* const source = "struct alignas(64) Aligned { int words[32]; };\n"
+                             "extern \"C\" __global__ void kernel(const __grid_constant__ Aligned in, int* out) {\n"
+                             "  *out = in.words[threadIdx.x];\n"
+                             "}\n";
+  for (const std::string arch : {"sm_80", "sm_90a"}) {
+    INFO(arch);
+    const auto object = pool.compile(job("nvrtc", arch, source));
+    REQUIRE(object);
+    CHECK(object->facts.args_bytes == 136);
+  }
+}
+
 TEST_CASE("spills, the stack and the register limit are seen") {
   WorkerPool pool(locations(), {});
   if (is_missing(pool, "nvrtc")) {

@@ -188,18 +188,21 @@ std::int64_t function_attribute(const Api& api, Function* function, FunctionAttr
   return api.function_attribute(&value, attribute, function) == kSuccess ? value : kUnknown;
 }
 
-/// Where the last parameter ends. The parameters are listed by index until the driver says that there is none.
+/// From the first parameter, which alignment may have moved, to the end of the last. The parameters are listed by index
+/// until the driver says that there is none.
 std::int64_t parameter_bytes(const Api& api, Function* function) {
   if (api.function_parameter == nullptr) {
     return kUnknown;
   }
+  std::size_t begin = 0;
   std::size_t end = 0;
   std::size_t offset = 0;
   std::size_t bytes = 0;
   for (std::size_t index = 0; api.function_parameter(function, index, &offset, &bytes) == kSuccess; ++index) {
+    begin = index == 0 ? offset : begin;
     end = offset + bytes;
   }
-  return static_cast<std::int64_t>(end);
+  return static_cast<std::int64_t>(end - begin);
 }
 
 LoadedAttributes read_attributes(const Api& api, Function* function) {

@@ -226,7 +226,7 @@ int cuFuncGetParamInfo(void*, std::size_t index, std::size_t* offset, std::size_
   if (index > 0) {
     return kInvalidValue;
   }
-  *offset = 0;
+  *offset = fake().args_offset;
   *bytes = fake().args_bytes;
   return 0;
 }

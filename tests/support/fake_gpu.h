@@ -33,6 +33,7 @@ struct FakeGpu {
   std::map<std::string, int> failures;  ///< Status by function name.
   std::string jit_log;                  ///< Written to the error log of a failing cuModuleLoadDataEx.
   std::size_t args_bytes = 24;          ///< Of the kernel: what a launch copies.
+  std::size_t args_offset = 0;          ///< Of the first parameter, as the driver tells it.
   int max_dynamic_shared_bytes = 49152;
   int blocks_per_unit = 2;
   int compute_capability = 90;

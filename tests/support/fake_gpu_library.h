@@ -29,6 +29,7 @@ inline FakeGpu& fresh_fake(const char* path) {
   fake.failures.clear();
   fake.jit_log.clear();
   fake.args_bytes = defaults.args_bytes;
+  fake.args_offset = defaults.args_offset;
   fake.max_dynamic_shared_bytes = defaults.max_dynamic_shared_bytes;
   fake.blocks_per_unit = defaults.blocks_per_unit;
   fake.compute_capability = defaults.compute_capability;

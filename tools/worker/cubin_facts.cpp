@@ -30,7 +30,8 @@ constexpr std::uint8_t kInfoMaxThreads = 0x05;       // three u32: __launch_boun
 constexpr std::uint8_t kInfoRequiredThreads = 0x10;  // three u32: .reqntid
 constexpr std::uint8_t kInfoFrameSize = 0x11;        // symbol, bytes
 constexpr std::uint8_t kInfoMinStackSize = 0x12;     // symbol, bytes: the frame and those of all callees
-constexpr std::uint8_t kInfoParamBytes = 0x19;       // u16
+constexpr std::uint8_t kInfoParam = 0x17;            // u32, u16: number, u16: offset, ...
+constexpr std::uint8_t kInfoParamBytes = 0x19;       // u16: where the last parameter ends
 constexpr std::uint8_t kInfoRegisterCount = 0x2f;    // symbol, count
 
 /// From sm_90 on the first bytes of each block's shared memory belong to the system. ptxas counts them in a kernel's
@@ -122,14 +123,21 @@ void read_module_info(const ElfReader& elf, std::int64_t symbol, CodeFacts& fact
 }
 
 void read_kernel_info(const ElfReader::Section& info, CodeFacts& facts) {
-  facts.args_bytes = 0;  // a kernel without parameters has no attribute for them
+  // A kernel without parameters has no attributes for them. A first one that is aligned to more than the parameters'
+  // place in constant memory begins behind a gap.
+  std::int64_t end = 0;
+  std::optional<std::int64_t> first;
   for_each_attribute(&info, [&](const Attribute& attribute) {
     if (attribute.code == kInfoParamBytes) {
-      facts.args_bytes = attribute.inline_value;
+      end = attribute.inline_value;
+    } else if (attribute.code == kInfoParam && attribute.word(1)) {
+      const std::int64_t offset = *attribute.word(1) >> 16;
+      first = std::min(first.value_or(offset), offset);
     } else if (attribute.code == kInfoMaxThreads || attribute.code == kInfoRequiredThreads) {
       facts.max_threads_per_block = block_threads(attribute).value_or(facts.max_threads_per_block);
     }
   });
+  facts.args_bytes = std::max<std::int64_t>(end - first.value_or(0), 0);
 }
 
 std::int64_t read_static_shared_bytes(const ElfReader& elf, std::string_view entry) {
