@@ -9,8 +9,10 @@
 #include <fmt/ranges.h>
 
 #include "codegen/families/grouped_gemm.h"
+#include "codegen/families/grouped_gemm_hopper.h"
 
-// The mma.sync body (templates/grouped_gemm/nvidia.h): which tiles it can be built with, and with how many stages.
+// The mma.sync body (templates/grouped_gemm/nvidia.h): which tiles it can be built with, and with how many stages. On
+// sm_90a it leaves the large tiles to the wgmma body.
 
 namespace sinter::grouped_gemm {
 
@@ -119,18 +121,30 @@ std::optional<Build> build_of(const KernelSpec& spec, TileShape tile) {
   return build;
 }
 
-/// Every tile that fits.
-std::vector<TileShape> all_tiles(const KernelSpec& spec) {
+bool contains(const std::vector<TileShape>& tiles, TileShape tile) {
+  return std::find(tiles.begin(), tiles.end(), tile) != tiles.end();
+}
+
+/// Every tile of the mma.sync body that fits.
+std::vector<TileShape> mma_tiles(const KernelSpec& spec) {
   std::vector<TileShape> tiles;
   for (const TileLayout& layout : tile_layouts(spec)) {
     for (const int row_bytes : kRowBytes) {
       const TileShape tile{layout.m, layout.n, row_bytes / element_bytes(spec)};
       const auto build = build_of(spec, tile);
-      if (build && build->stages >= kMinStages) {
+      if (build && build->stages >= kMinStages && !contains(hopper_tiles(spec), tile)) {
         tiles.push_back(tile);
       }
     }
   }
+  return tiles;
+}
+
+/// Every tile that fits.
+std::vector<TileShape> all_tiles(const KernelSpec& spec) {
+  std::vector<TileShape> tiles = hopper_tiles(spec);
+  const std::vector<TileShape> others = mma_tiles(spec);
+  tiles.insert(tiles.end(), others.begin(), others.end());
   return tiles;
 }
 
@@ -152,8 +166,8 @@ class NvidiaBody final : public Body {
     if (!has_body(*spec.arch)) {
       return {};
     }
-    std::vector<TileShape> tiles = all_tiles(spec);
-    // First those that keep an SM busy on this arch, three stages ahead, and pad N by an eighth at most.
+    std::vector<TileShape> tiles = mma_tiles(spec);
+    // First wgmma's, then those that keep an SM busy on this arch, three stages ahead, and pad N by an eighth at most.
     const auto keeps_busy = [&](TileShape tile) {
       const auto build = build_of(spec, tile);
       return build->stages > kMinStages && build->threads * build->blocks_per_sm >= kBusyThreads;
@@ -163,6 +177,8 @@ class NvidiaBody final : public Body {
       return (padded - spec[kN]) * 8 <= spec[kN];
     };
     std::stable_partition(tiles.begin(), tiles.end(), keeps_busy);
+    const std::vector<TileShape> fastest = hopper_tiles(spec);
+    tiles.insert(tiles.begin(), fastest.begin(), fastest.end());
     std::stable_partition(tiles.begin(), tiles.end(), pads_little);
     return tiles;
   }
@@ -172,6 +188,9 @@ class NvidiaBody final : public Body {
       return refuse(spec, "there is no body for this arch; compute_80 (PTX) runs on sm_80 and every later device");
     }
     const TileShape tile = spec.tile(kTile);
+    if (contains(hopper_tiles(spec), tile)) {
+      return hopper_plan(spec);
+    }
     const auto build = build_of(spec, tile);
     if (!build) {
       return refuse(spec,

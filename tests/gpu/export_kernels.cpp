@@ -60,6 +60,19 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
+nlohmann::json tensor_maps_json(const BodyPlan& plan) {
+  nlohmann::json maps = nlohmann::json::array();
+  for (const TensorMapPlan& map : plan.tensor_maps) {
+    maps.push_back({{"argument_offset", map.argument_offset},
+                    {"type", map.type == TensorMapType::kBf16 ? "bf16" : "bytes"},
+                    {"rank", map.rank},
+                    {"sizes", map.sizes},
+                    {"strides", map.strides},
+                    {"box", map.box}});
+  }
+  return maps;
+}
+
 Result<nlohmann::json> export_kernel(const std::filesystem::path& directory, const KernelSpec& spec) {
   SINTER_TRY(const BodyPlan plan, make_plan(spec));
   SINTER_TRY(const GeneratedSource generated, render(spec, plan));
@@ -71,7 +84,8 @@ Result<nlohmann::json> export_kernel(const std::filesystem::path& directory, con
                           {"family", spec.family->name()},
                           {"arch", spec.arch->name},
                           {"threads", plan.threads_per_block},
-                          {"dynamic_shared_bytes", plan.dynamic_shared_bytes}};
+                          {"dynamic_shared_bytes", plan.dynamic_shared_bytes},
+                          {"tensor_maps", tensor_maps_json(plan)}};
   const auto params = spec.family->params();
   for (std::size_t i = 0; i < params.size(); ++i) {
     const std::int64_t value = spec.values[i];

@@ -72,6 +72,8 @@ class Directory:
                 code, log = compile_source(file.read(), kernel["arch"], self.path, _nvrtc())
             if re.search(r"[1-9]\d* bytes spill", log):
                 raise RuntimeError(f"{kernel['entry']} spills: {log}")
+            if "(C751" in log:
+                raise RuntimeError(f"ptxas serialized the wgmma of {kernel['entry']}: {log}")
             with open(binary, "wb") as file:
                 file.write(code)
         with open(binary, "rb") as file:
@@ -87,6 +89,36 @@ class GroupedGemmArgs(ctypes.Structure):
 class QuantizeArgs(ctypes.Structure):
     """templates/quantize/args.h"""
     _fields_ = [(name, ctypes.c_void_p) for name in ("x", "q", "scale")] + [("rows", ctypes.c_longlong)]
+
+
+class TensorMaps:
+    """The kernel's parameter as the library makes it: encoded maps, then the arguments (codegen/tensor_map.h)."""
+
+    ALIGNMENT, BYTES = 64, 128
+    # CUtensorMap's enums: no interleaving, swizzle by 128 bytes, promotion to 256 bytes in L2, zeros outside.
+    TYPES, OPTIONS = {"bytes": 0, "bf16": 9}, (0, 3, 3, 0)
+
+    def __init__(self, driver, plans, check):
+        self.driver, self.plans, self.check = driver, plans, check
+        self.memory = ctypes.create_string_buffer(len(plans) * self.BYTES + 512)
+        self.base = (ctypes.addressof(self.memory) + self.ALIGNMENT - 1) // self.ALIGNMENT * self.ALIGNMENT
+        for i, plan in enumerate(plans):
+            sizes, strides = (ctypes.c_uint64 * 5)(*plan["sizes"]), (ctypes.c_uint64 * 4)(*plan["strides"])
+            box, ones = (ctypes.c_uint32 * 5)(*plan["box"]), (ctypes.c_uint32 * 5)(*[1] * 5)
+            check(driver.cuTensorMapEncodeTiled(self._map(i), self.TYPES[plan["type"]], plan["rank"],
+                                                ctypes.c_void_p(4096), sizes, strides, box, ones, *self.OPTIONS))
+
+    def _map(self, i):
+        return ctypes.c_void_p(self.base + i * self.BYTES)
+
+    def parameter(self, args):
+        """The address of the parameter for `args`; valid until the next call."""
+        bytes_of_args = bytes(args)
+        for i, plan in enumerate(self.plans):
+            address = int.from_bytes(bytes_of_args[plan["argument_offset"]:][:8], "little")
+            self.check(self.driver.cuTensorMapReplaceAddress(self._map(i), ctypes.c_void_p(address)))
+        ctypes.memmove(self.base + len(self.plans) * self.BYTES, bytes_of_args, len(bytes_of_args))
+        return self.base
 
 
 _MAX_DYNAMIC_SHARED_BYTES = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -110,6 +142,7 @@ class Kernel:
         self._check(self.driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(
             ctypes.byref(blocks), self.function, self.threads, ctypes.c_size_t(self.shared)))
         self.blocks_per_sm = blocks.value
+        self.tensor_maps = TensorMaps(self.driver, manifest["tensor_maps"], self._check)
         self.resident = blocks.value * torch.cuda.get_device_properties(0).multi_processor_count
 
     def _check(self, code):
@@ -130,7 +163,8 @@ class Kernel:
         blocks = blocks or min(self.resident, self.tiles(args.rows))
         if blocks == 0:
             return
-        params = (ctypes.c_void_p * 1)(ctypes.addressof(args))
+        maps = self.tensor_maps
+        params = (ctypes.c_void_p * 1)(maps.parameter(args) if maps.plans else ctypes.addressof(args))
         stream = ctypes.c_void_p(self.torch.cuda.current_stream().cuda_stream)
         self._check(self.driver.cuLaunchKernel(self.function, blocks, 1, 1, self.threads, 1, 1, self.shared, stream,
                                                params, None))
