@@ -122,7 +122,7 @@ TEST_CASE("a quirk file with a mistake is refused with the quirk and the field")
 }
 
 TEST_CASE("a driver range is about amdgpu's version on HIP, and an unknown one is inside every range") {
-  const auto quirks = parse_quirks(R"({"quirks": [{"id": "old", "spec": "*", "driver_max": "6.12", "reason": "r", "reference": "x"}]})", "q.json");
+  const auto quirks = parse_quirks(R"({"format": 1, "quirks": [{"id": "old", "spec": "*", "driver_max": "6.12", "reason": "r", "reference": "x"}]})", "q.json");
   REQUIRE((quirks ? std::string() : quirks.error().message).empty());
   KernelRequest request;
   request.family = find_family("quantize").value();
