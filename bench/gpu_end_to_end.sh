@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The whole path on a machine with an NVIDIA GPU and without LLVM, from binaries built elsewhere:
-#   bench/gpu_end_to_end.sh DIRECTORY   (with sinter, sinter-worker, test-cuda-gpu, test-worker-like binaries in it)
+#   bench/gpu_end_to_end.sh DIRECTORY   (with sinter, sinter-worker and test-cuda-gpu in it)
 # Doctor, the driver's tests, then both modes, ragged and empty groups, odd sizes, as cubin and as PTX for sm_80; cold, from
 # disk in a new process, live; the expert layer of DeepSeek-V2-Lite; quantize; refusals. Prints one line a run.
 set -uo pipefail
