@@ -225,7 +225,7 @@ Result<void> write_safetensors(const std::string& path, std::span<const TensorVi
   }
   bool good = std::fwrite(&header_bytes, sizeof header_bytes, 1, out) == 1 && std::fwrite(text.data(), 1, text.size(), out) == text.size();
   for (const TensorView& tensor : tensors) {
-    good = good && std::fwrite(tensor.data, 1, tensor.bytes, out) == tensor.bytes;
+    good = good && (tensor.bytes == 0 || std::fwrite(tensor.data, 1, tensor.bytes, out) == tensor.bytes);
   }
   good = std::fflush(out) == 0 && good;
   int error = errno;
