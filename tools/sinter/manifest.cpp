@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,6 +10,7 @@
 
 #include "codegen/family.h"
 #include "codegen/resolve.h"
+#include "tools/sinter/repeated_key.h"
 
 namespace sinter {
 
@@ -32,24 +32,12 @@ std::string line_and_column(std::string_view text, std::size_t byte) {
   return fmt::format("line {}, column {}", line, before.size() - (last == std::string_view::npos ? 0 : last + 1) + 1);
 }
 
-// nlohmann keeps the last of two equal keys; a manifest that says a thing twice is refused instead.
 Result<ordered_json> parse_json(std::string_view text, std::string_view file) {
-  std::vector<std::set<std::string>> keys;
-  std::string duplicate;
-  const ordered_json::parser_callback_t callback = [&](int, ordered_json::parse_event_t event, ordered_json& value) {
-    if (event == ordered_json::parse_event_t::object_start) {
-      keys.emplace_back();
-    } else if (event == ordered_json::parse_event_t::object_end) {
-      keys.pop_back();
-    } else if (event == ordered_json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-      duplicate = value.get<std::string>();
-    }
-    return true;
-  };
+  RepeatedKey<ordered_json> repeated;
   try {
-    ordered_json root = ordered_json::parse(text, callback);
-    if (!duplicate.empty()) {
-      return bad_manifest(file, "", fmt::format("field '{}' stands twice in one object", duplicate));
+    ordered_json root = ordered_json::parse(text, repeated.callback());
+    if (!repeated.found().empty()) {
+      return bad_manifest(file, "", fmt::format("field '{}' stands twice in one object", repeated.found()));
     }
     return root;
   } catch (const ordered_json::parse_error& error) {

@@ -11,10 +11,11 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
-#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "tools/sinter/repeated_key.h"
 
 namespace sinter {
 
@@ -42,24 +43,12 @@ Error no_write(const std::string& path, int error) {
   return make_error(ErrorCode::kInvalidRequest, fmt::format("cannot write '{}': {}", path, std::strerror(error)));
 }
 
-// nlohmann keeps the last of two equal keys; a header that names a tensor twice is refused instead.
 Result<json> parse_header(std::string_view text, const std::string& path) {
-  std::vector<std::set<std::string>> keys;
-  std::string duplicate;
-  const json::parser_callback_t callback = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) {
-      keys.emplace_back();
-    } else if (event == json::parse_event_t::object_end) {
-      keys.pop_back();
-    } else if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-      duplicate = value.get<std::string>();
-    }
-    return true;
-  };
+  RepeatedKey<json> repeated;
   try {
-    json header = json::parse(text, callback);
-    if (!duplicate.empty()) {
-      return bad_file(path, fmt::format("'{}' is named twice", duplicate));
+    json header = json::parse(text, repeated.callback());
+    if (!repeated.found().empty()) {
+      return bad_file(path, fmt::format("'{}' is named twice", repeated.found()));
     }
     if (!header.is_object()) {
       return bad_file(path, "the header is not a JSON object");
