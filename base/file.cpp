@@ -69,6 +69,25 @@ Result<void> check_private_directory(const std::string& directory) {
   return {};
 }
 
+Result<void> check_only_owner_writes(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    return make_error(ErrorCode::kCacheError, fmt::format("cannot use {}: {}", path, errno_text(errno)));
+  }
+  if (info.st_uid != geteuid() && info.st_uid != 0) {
+    return make_error(ErrorCode::kCacheError,
+                      fmt::format("{0} belongs to user {1}, neither to root nor to user {2} of this process, and what it "
+                                  "says would be believed: chown {2} {0}",
+                                  path, info.st_uid, geteuid()));
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return make_error(ErrorCode::kCacheError,
+                      fmt::format("others may write {0} (mode {1:04o}), and what it says would be believed: chmod go-w {0}",
+                                  path, info.st_mode & 07777));
+  }
+  return {};
+}
+
 std::string_view network_file_system_name(std::uint32_t magic) {
   switch (magic) {
     case 0x00006969: return "NFS";

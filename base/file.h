@@ -34,6 +34,10 @@ Result<void> make_private_directories(const std::string& directory);
 /// what is read from it can be run. Errors: kCacheError with the command that mends it.
 Result<void> check_private_directory(const std::string& directory);
 
+/// Says no unless the file or directory `path` belongs to the calling user or to root and nobody else may write it: for
+/// what somebody else may have installed, to be read and run. Errors: kCacheError with the command that mends it.
+Result<void> check_only_owner_writes(const std::string& path);
+
 /// "NFS", "Lustre", ... if `magic` (statfs f_type) is a file system on a network or in user space, where locks, shared
 /// memory maps or cache coherence between hosts cannot be relied on; else empty. Sources: linux/magic.h and statfs(2);
 /// Lustre, GPFS and BeeGFS as in GNU coreutils' stat.
