@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "cache/database_files.h"
 #include "cache/entry_row.h"
+#include "cache/row_columns.h"
 #include "cache/schema.h"
 #include "cache/sqlite_db.h"
 
@@ -70,6 +71,8 @@ CacheEntry to_entry(EntryRow row) {
   entry.object.compile_ms = row.compile_ms;
   entry.object.created_unix_s = row.created_unix_s;
   entry.writer = std::move(row.writer);
+  entry.origin = std::move(row.origin);
+  entry.is_signed = !row.signature.empty();
   entry.sha256 = to_hex(row.sha256);
   return entry;
 }
@@ -207,9 +210,8 @@ Result<std::vector<EntryInfo>> CacheAdmin::list() {
 }
 
 Result<CacheEntry> CacheAdmin::show(std::string_view key_prefix) {
-  const auto lowest = digest_from_hex(fmt::format("{:0<64}", key_prefix));
-  const auto highest = digest_from_hex(fmt::format("{:f<64}", key_prefix));
-  if (key_prefix.empty() || !lowest || !highest) {
+  const auto keys = keys_with_prefix(key_prefix);
+  if (key_prefix.empty() || !keys) {
     return make_error(ErrorCode::kInvalidRequest,
                       fmt::format("'{}' is no key: 1 to {} hex digits are", key_prefix, kKeyDigits));
   }
@@ -219,8 +221,8 @@ Result<CacheEntry> CacheAdmin::show(std::string_view key_prefix) {
   SINTER_TRY_VOID(state_->query(
       schema::kFindRows,
       [&](Statement& statement) {
-        statement.bind(1, std::as_bytes(std::span(lowest->bytes)));
-        statement.bind(2, std::as_bytes(std::span(highest->bytes)));
+        statement.bind(1, bytes_of(keys->lowest));
+        statement.bind(2, bytes_of(keys->highest));
       },
       [&](const Statement& row) { rows.push_back(row.column_integer(0)); }));
   if (rows.empty()) {

@@ -43,6 +43,8 @@ struct CacheEntry {
   std::vector<KeyField> key_fields;
   CodeObject object;    ///< With log and source.
   std::string writer;   ///< The Sinter that stored it: "sinter 0.1.0".
+  std::string origin;   ///< Where the row came from: "compiled", "bundle <name>", "import <name>".
+  bool is_signed = false;
   std::string sha256;   ///< Hex, over key fields, entry symbol, format, facts and code.
   std::string problem;  ///< Empty if every check passed; else the first that did not. What could be read is above.
 };

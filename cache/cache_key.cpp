@@ -55,4 +55,13 @@ Result<std::vector<KeyField>> key_fields_from_json(std::string_view json) {
   return fields;
 }
 
+std::optional<KeyRange> keys_with_prefix(std::string_view prefix) {
+  const auto lowest = digest_from_hex(fmt::format("{:0<64}", prefix));
+  const auto highest = digest_from_hex(fmt::format("{:f<64}", prefix));
+  if (!lowest || !highest) {
+    return std::nullopt;
+  }
+  return KeyRange{*lowest, *highest};
+}
+
 }  // namespace sinter

@@ -4,6 +4,7 @@
 // CacheKey: the digest under which a code object is stored, and the named inputs behind it, kept so that a miss can be
 // explained and two keys compared. What goes in is decided by runtime/compile/cache_key_inputs.cpp alone.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,5 +41,12 @@ CacheKey make_cache_key(std::vector<KeyField> fields);
 std::string key_fields_to_json(const std::vector<KeyField>& fields);
 /// Errors: kCacheError for anything that the function above would not have written.
 Result<std::vector<KeyField>> key_fields_from_json(std::string_view json);
+
+/// The keys whose hex digits start with `prefix`: all from `lowest` to `highest`.
+struct KeyRange {
+  Digest lowest, highest;
+};
+/// nullopt if `prefix` is not 0 to 64 hex digits.
+std::optional<KeyRange> keys_with_prefix(std::string_view prefix);
 
 }  // namespace sinter

@@ -61,7 +61,7 @@ DatabaseFiles::DatabaseFiles(const std::string& cache_directory)
       log(database + "-wal"),
       shared_memory(database + "-shm"),
       journal(database + "-journal"),
-      lock(cache_directory + "/sinter-v1.lock") {}
+      lock(cache_directory + "/" + std::string(schema::kLockFileName)) {}
 
 Result<DirectoryLock> DirectoryLock::acquire(const DatabaseFiles& files, LockMode mode,
                                              std::chrono::milliseconds longest_wait) {

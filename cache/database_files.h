@@ -21,11 +21,11 @@ struct DatabaseFiles {
   explicit DatabaseFiles(const std::string& directory);
 
   std::string directory;
-  std::string database;       ///< sinter-v1.db
-  std::string log;            ///< sinter-v1.db-wal, SQLite's
-  std::string shared_memory;  ///< sinter-v1.db-shm, SQLite's
-  std::string journal;        ///< sinter-v1.db-journal, SQLite's on a network file system
-  std::string lock;           ///< sinter-v1.lock
+  std::string database;       ///< sinter-v2.db
+  std::string log;            ///< sinter-v2.db-wal, SQLite's
+  std::string shared_memory;  ///< sinter-v2.db-shm, SQLite's
+  std::string journal;        ///< sinter-v2.db-journal, SQLite's on a network file system
+  std::string lock;           ///< sinter-v2.lock
 };
 
 enum class LockMode : std::uint8_t { kShared, kExclusive };
@@ -50,7 +50,7 @@ class DirectoryLock {
 /// Damaged databases that are kept for study, newest first.
 inline constexpr std::size_t kKeptBadDatabases = 3;
 
-/// Renames the database and its log to "sinter-v1.db.bad-<unix time>-<pid>" and deletes the oldest such files, unless
+/// Renames the database and its log to "sinter-v2.db.bad-<unix time>-<pid>" and deletes the oldest such files, unless
 /// the path names another file than `damaged` by now: then somebody was faster. Gives the new name, or empty in that
 /// case.
 /// REQUIRES: the exclusive lock. Errors: kCacheError.

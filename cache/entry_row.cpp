@@ -5,42 +5,20 @@
 
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <span>
 #include <utility>
+
+#include "cache/row_columns.h"
 
 namespace sinter {
 namespace {
 
 Error bad(std::string message) { return make_error(ErrorCode::kCacheError, std::move(message)); }
 
-std::span<const std::byte> bytes_of(const Digest& digest) { return std::as_bytes(std::span(digest.bytes)); }
-
-/// Length-prefixed fields in one buffer. Large ones enter by their own checksum, so that they are not copied.
-class ChecksumBuilder {
- public:
-  void add(std::uint64_t value) {
-    for (int shift = 0; shift < 64; shift += 8) {
-      buffer_.push_back(static_cast<char>(value >> shift));
-    }
-  }
-  void add(std::string_view text) {
-    add(text.size());
-    buffer_.append(text);
-  }
-  void add_large(std::span<const std::byte> bytes) {
-    add(bytes.size());
-    add(checksum64(bytes));
-  }
-  std::int64_t finish() const { return static_cast<std::int64_t>(checksum64(as_bytes(buffer_))); }
-
- private:
-  std::string buffer_;
-};
-
 std::int64_t tool_checksum(const EntryRow& row) {
-  ChecksumBuilder builder;
+  RowChecksum builder;
   builder.add(row.writer);
+  builder.add(row.origin);
   builder.add_large(as_bytes(row.log));
   builder.add_large(as_bytes(row.source));
   return builder.finish();
@@ -64,6 +42,9 @@ Result<CodeFacts> check_contents(const EntryRow& row) {
   if (row.sha256 != entry_sha256(row)) {
     return bad("SHA-256 does not match");
   }
+  if (!row.signature.empty() && row.signature.size() != kSignatureBytes) {
+    return bad(fmt::format("a signature of {} bytes: it has none or {}", row.signature.size(), kSignatureBytes));
+  }
   if (!is_format(row.format)) {
     return bad(fmt::format("unknown code format {}", row.format));
   }
@@ -73,61 +54,10 @@ Result<CodeFacts> check_contents(const EntryRow& row) {
   return code_facts_from_json(row.facts);
 }
 
-/// Reads columns in order and remembers the first that is not what it should be.
-class ColumnReader {
- public:
-  explicit ColumnReader(const Statement& statement) : statement_(statement) {}
-
-  void read(std::string& out) {
-    if (expect(ColumnType::kText)) out = statement_.column_text(column_);
-    ++column_;
-  }
-  void read(std::int64_t& out) {
-    if (expect(ColumnType::kInteger)) out = statement_.column_integer(column_);
-    ++column_;
-  }
-  void read(double& out) {
-    if (expect(ColumnType::kReal)) out = statement_.column_real(column_);
-    ++column_;
-  }
-  void read(std::vector<std::byte>& out) {
-    if (expect(ColumnType::kBlob)) {
-      const auto bytes = statement_.column_bytes(column_);
-      out.assign(bytes.begin(), bytes.end());
-    }
-    ++column_;
-  }
-  void read(Digest& out) {
-    if (expect(ColumnType::kBlob)) {
-      const auto bytes = statement_.column_bytes(column_);
-      if (bytes.size() == out.bytes.size()) {
-        std::memcpy(out.bytes.data(), bytes.data(), bytes.size());
-      } else if (first_bad_ < 0) {
-        first_bad_ = column_;
-      }
-    }
-    ++column_;
-  }
-  int first_bad() const { return first_bad_; }
-
- private:
-  bool expect(ColumnType type) {
-    const bool right = statement_.column_type(column_) == type;
-    if (!right && first_bad_ < 0) {
-      first_bad_ = column_;
-    }
-    return right;
-  }
-
-  const Statement& statement_;
-  int column_ = 0;
-  int first_bad_ = -1;
-};
-
 }  // namespace
 
 std::int64_t entry_checksum(const EntryRow& row) {
-  ChecksumBuilder builder;
+  RowChecksum builder;
   builder.add(as_text(bytes_of(row.key)));
   builder.add(row.key_fields);
   builder.add(static_cast<std::uint64_t>(row.format));
@@ -138,6 +68,7 @@ std::int64_t entry_checksum(const EntryRow& row) {
   builder.add(std::bit_cast<std::uint64_t>(row.compile_ms));
   builder.add(static_cast<std::uint64_t>(row.created_unix_s));
   builder.add(as_text(bytes_of(row.sha256)));
+  builder.add(as_text(row.signature));
   builder.add_large(row.code);
   return builder.finish();
 }
@@ -152,7 +83,19 @@ Digest entry_sha256(const EntryRow& row) {
   return builder.finish();
 }
 
-Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, std::string_view writer) {
+std::int64_t entry_generation(const EntryRow& row) {
+  RowChecksum builder;
+  builder.add(row.backend);
+  builder.add(row.compiler);
+  return builder.finish();
+}
+
+std::int64_t entry_bytes(const EntryRow& row) {
+  return static_cast<std::int64_t>(row.code.size() + row.log.size() + row.source.size() + row.key_fields.size() +
+                                   row.facts.size());
+}
+
+Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, const Provenance& provenance) {
   if (code.code.empty() || code.entry.empty()) {
     return bad("a code object without code or entry symbol is not stored");
   }
@@ -182,7 +125,8 @@ Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, std::st
   row.spec = key.field(kSpecKeyField);
   row.family = key.field(kFamilyKeyField);
   row.arch = key.field(kArchKeyField);
-  row.writer = writer;
+  row.writer = provenance.writer;
+  row.origin = provenance.origin;
   row.code_bytes = static_cast<std::int64_t>(row.code.size());
   row.log = code.log;
   row.source = code.source;
@@ -205,12 +149,14 @@ void bind_entry_row(Statement& statement, const EntryRow& row) {
   bind(row.compile_ms);
   bind(row.created_unix_s);
   bind(bytes_of(row.sha256));
+  bind(std::span<const std::byte>(row.signature));
   bind(row.checksum);
   bind(std::span<const std::byte>(row.code));
   bind(std::string_view(row.spec));
   bind(std::string_view(row.family));
   bind(std::string_view(row.arch));
   bind(std::string_view(row.writer));
+  bind(std::string_view(row.origin));
   bind(row.code_bytes);
   bind(row.text_checksum);
   bind(std::string_view(row.log));
@@ -230,6 +176,7 @@ Result<EntryRow> read_entry_row(const Statement& statement, RowPart part) {
   reader.read(row.compile_ms);
   reader.read(row.created_unix_s);
   reader.read(row.sha256);
+  reader.read(row.signature);
   reader.read(row.checksum);
   reader.read(row.code);
   if (part == RowPart::kWhole) {
@@ -237,13 +184,14 @@ Result<EntryRow> read_entry_row(const Statement& statement, RowPart part) {
     reader.read(row.family);
     reader.read(row.arch);
     reader.read(row.writer);
+    reader.read(row.origin);
     reader.read(row.code_bytes);
     reader.read(row.text_checksum);
     reader.read(row.log);
     reader.read(row.source);
   }
-  if (reader.first_bad() >= 0) {
-    return bad(fmt::format("column '{}' has the wrong type or size", statement.column_name(reader.first_bad())));
+  if (std::string problem = reader.problem(); !problem.empty()) {
+    return bad(std::move(problem));
   }
   return row;
 }
@@ -285,7 +233,7 @@ std::string check_whole_entry(const EntryRow& row) {
     return fmt::format("code_bytes is {}, the code has {}", row.code_bytes, row.code.size());
   }
   if (row.text_checksum != tool_checksum(row)) {
-    return "checksum of writer, log and source does not match";
+    return "checksum of writer, origin, log and source does not match";
   }
   return {};
 }

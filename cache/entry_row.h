@@ -30,14 +30,26 @@ struct EntryRow {
   double compile_ms = 0;
   std::int64_t created_unix_s = 0;
   Digest sha256;              ///< Over key_fields, entry, format, facts and code.
+  /// Over sha256: 8 bytes of key id and 64 of Ed25519, or empty for a row that nobody signed.
+  std::vector<std::byte> signature;
   std::int64_t checksum = 0;  ///< XXH3-64 over every column of this part.
   std::vector<std::byte> code;
 
   std::string spec, family, arch;  ///< Copies of key fields, to list by.
-  std::string writer;
+  std::string writer, origin;      ///< Provenance.
   std::int64_t code_bytes = 0;     ///< Of `code`, so that a listing need not read it.
-  std::int64_t text_checksum = 0;  ///< XXH3-64 over writer, log and source.
+  std::int64_t text_checksum = 0;  ///< XXH3-64 over writer, origin, log and source.
   std::string log, source;
+};
+
+inline constexpr std::size_t kSignatureBytes = 72;
+
+/// Where a row came from, for tools and policies.
+struct Provenance {
+  std::string_view writer = {};             ///< The Sinter that stored it: "sinter 0.1.0".
+  std::string_view origin = kCompiledHere;  ///< kCompiledHere, "bundle <name>" or "import <name>".
+
+  static constexpr std::string_view kCompiledHere = "compiled";
 };
 
 /// How much of a row a statement selected: schema::kGetEntry or schema::kGetWholeEntry.
@@ -45,12 +57,17 @@ enum class RowPart : std::uint8_t { kRead, kWhole };
 
 /// Makes the row of `code` under `key`. Errors: kCacheError for a code object that must not be stored: without code or
 /// entry symbol, larger than a row may be, or with key fields that JSON cannot hold.
-Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, std::string_view writer);
+Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, const Provenance& provenance);
 
 /// What the column `checksum` of these columns must be.
 std::int64_t entry_checksum(const EntryRow& row);
 /// What the column `sha256` of these columns must be.
 Digest entry_sha256(const EntryRow& row);
+
+/// Equal for entries of one compiler build: a checksum over backend and compiler.
+std::int64_t entry_generation(const EntryRow& row);
+/// What a row adds to the database, without the page's own bookkeeping.
+std::int64_t entry_bytes(const EntryRow& row);
 
 /// Binds all columns to schema::kPutEntry; `row` must live until the statement is reset.
 void bind_entry_row(Statement& statement, const EntryRow& row);

@@ -122,6 +122,40 @@ void KernelCache::remember_compiler_identity(std::string_view stamp, std::string
   }
 }
 
+std::optional<CompileFailure> KernelCache::failure(const CacheKey& key) {
+  if (local_ == nullptr) {
+    return std::nullopt;
+  }
+  auto failure = local_->failure(key);
+  if (!failure) {
+    count_fault(failure.error());
+    return std::nullopt;
+  }
+  return std::move(*failure);
+}
+
+void KernelCache::remember_failure(const CacheKey& key, const CompileFailure& failure) {
+  if (local_ == nullptr) {
+    return;
+  }
+  if (const auto stored = local_->remember_failure(key, failure); !stored) {
+    count_fault(stored.error());
+  }
+}
+
+std::int64_t KernelCache::forget_failures(std::string_view key_prefix) {
+  const auto keys = keys_with_prefix(key_prefix);
+  if (local_ == nullptr || !keys) {
+    return 0;
+  }
+  const auto forgotten = local_->forget_failures(*keys);
+  if (!forgotten) {
+    count_fault(forgotten.error());
+    return 0;
+  }
+  return *forgotten;
+}
+
 CacheCounters KernelCache::counters() const {
   return {.memory_hits = read(memory_hits_),
           .local_hits = read(local_hits_),

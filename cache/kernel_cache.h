@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "cache/cache_key.h"
+#include "cache/compile_failure.h"
 #include "cache/memory_store.h"
 #include "codegen/code_object.h"
 
@@ -81,6 +82,14 @@ class KernelCache {
   /// a key can be built without starting a worker.
   std::optional<std::string> compiler_identity(std::string_view stamp);
   void remember_compiler_identity(std::string_view stamp, std::string_view identity);
+
+  /// What is remembered of the key's last failed compile in the local database. How long that is believed is the
+  /// caller's to decide; a failure from the future, after a clock was set back, is forgotten here.
+  std::optional<CompileFailure> failure(const CacheKey& key);
+  /// The newest 256 are kept.
+  void remember_failure(const CacheKey& key, const CompileFailure& failure);
+  /// Forgets the failures of keys that start with these hex digits; empty: all. Gives how many there were.
+  std::int64_t forget_failures(std::string_view key_prefix);
 
   CacheCounters counters() const;
   /// Absolute; empty for memory only.

@@ -3,13 +3,14 @@
 
 namespace sinter::schema {
 
-static_assert(kVersion == 1, "kCreate writes version and application id as numbers");
+static_assert(kVersion == 2, "kCreate writes version and application id as numbers");
 
 // Incremental auto-vacuum cannot be switched on later, and without it a cache that shrinks keeps its file size.
 const char* const kBeforeCreate = "PRAGMA auto_vacuum=INCREMENTAL;";
 
 // `entry`: what a read needs stands before `code`, and what only tools read behind it, so that a read follows a row's
 // overflow pages no further than the code.
+// `entry_use`: what changes and is scanned often, apart from the large rows.
 // `bad` takes rows as they were found, so its columns have no types and no constraints.
 const char* const kCreate = R"sql(
 CREATE TABLE entry (
@@ -26,8 +27,10 @@ CREATE TABLE entry (
   compile_ms REAL NOT NULL,
   created_unix_s INTEGER NOT NULL,
   writer TEXT NOT NULL,
+  origin TEXT NOT NULL,
   code_bytes INTEGER NOT NULL,
   sha256 BLOB NOT NULL,
+  signature BLOB NOT NULL,
   checksum INTEGER NOT NULL,
   text_checksum INTEGER NOT NULL,
   code BLOB NOT NULL,
@@ -35,11 +38,18 @@ CREATE TABLE entry (
   source TEXT NOT NULL
 ) STRICT;
 CREATE INDEX entry_spec ON entry (spec, created_unix_s);
+CREATE TABLE entry_use (
+  digest BLOB PRIMARY KEY NOT NULL,
+  last_used_unix_s INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  pinned INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE bad (
   id INTEGER PRIMARY KEY,
   found_unix_s, reason,
   digest, key_fields, spec, family, arch, format, entry, facts, backend, compiler, compile_ms, created_unix_s, writer,
-  code_bytes, sha256, checksum, text_checksum, code, log, source
+  origin, code_bytes, sha256, signature, checksum, text_checksum, code, log, source
 );
 CREATE TABLE compiler_identity (
   id INTEGER PRIMARY KEY,
@@ -47,19 +57,34 @@ CREATE TABLE compiler_identity (
   identity TEXT NOT NULL,
   checksum INTEGER NOT NULL
 ) STRICT;
-PRAGMA application_id=1397642241;
-PRAGMA user_version=1;
+CREATE TABLE failure (
+  id INTEGER PRIMARY KEY,
+  digest BLOB UNIQUE NOT NULL,
+  key_fields TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  arch TEXT NOT NULL,
+  error_code INTEGER NOT NULL,
+  crashed INTEGER NOT NULL,
+  failed_unix_s INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  log TEXT NOT NULL,
+  source TEXT NOT NULL,
+  checksum INTEGER NOT NULL
+) STRICT;
+PRAGMA application_id=1397642242;
+PRAGMA user_version=2;
 )sql";
 
-static_assert(application_id(kVersion) == 1397642241);
+static_assert(application_id(kVersion) == 1397642242);
 
 // NORMAL: in a log, a power cut may lose the last entries but never the file. The limit empties the log when the last
 // connection closes, so that the next process has nothing to recover.
 const char* const kConnectionSettings = "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=0;";
 
 #define SINTER_READ_COLUMNS \
-  "digest, key_fields, format, entry, facts, backend, compiler, compile_ms, created_unix_s, sha256, checksum, code"
-#define SINTER_TOOL_COLUMNS "spec, family, arch, writer, code_bytes, text_checksum, log, source"
+  "digest, key_fields, format, entry, facts, backend, compiler, compile_ms, created_unix_s, sha256, signature, " \
+  "checksum, code"
+#define SINTER_TOOL_COLUMNS "spec, family, arch, writer, origin, code_bytes, text_checksum, log, source"
 #define SINTER_ALL_COLUMNS SINTER_READ_COLUMNS ", " SINTER_TOOL_COLUMNS
 
 const std::string_view kGetEntry = "SELECT " SINTER_READ_COLUMNS " FROM entry WHERE digest = ?1";
@@ -67,12 +92,16 @@ const std::string_view kGetSpecKey =
     "SELECT key_fields FROM entry WHERE spec = ?1 ORDER BY created_unix_s DESC LIMIT 1 OFFSET ?2";
 const std::string_view kPutEntry =
     "INSERT OR REPLACE INTO entry (" SINTER_ALL_COLUMNS
-    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+const std::string_view kPutUse =
+    "INSERT INTO entry_use (digest, last_used_unix_s, bytes, generation, pinned) VALUES (?1, ?2, ?3, ?4, 0) "
+    "ON CONFLICT (digest) DO UPDATE SET last_used_unix_s = ?2, bytes = ?3, generation = ?4";
 
 const std::string_view kCopyToBad =
     "INSERT INTO bad (found_unix_s, reason, " SINTER_ALL_COLUMNS ") SELECT ?2, ?3, " SINTER_ALL_COLUMNS
     " FROM entry WHERE digest = ?1";
 const std::string_view kDeleteEntry = "DELETE FROM entry WHERE digest = ?1";
+const std::string_view kDeleteUse = "DELETE FROM entry_use WHERE digest = ?1 AND pinned = 0";
 const std::string_view kTrimBad = "DELETE FROM bad WHERE id NOT IN (SELECT id FROM bad ORDER BY id DESC LIMIT ?1)";
 
 const std::string_view kListEntries =
@@ -89,5 +118,15 @@ const std::string_view kPutIdentity =
     "INSERT OR REPLACE INTO compiler_identity (stamp, identity, checksum) VALUES (?1, ?2, ?3)";
 const std::string_view kTrimIdentity =
     "DELETE FROM compiler_identity WHERE id NOT IN (SELECT id FROM compiler_identity ORDER BY id DESC LIMIT ?1)";
+
+#define SINTER_FAILURE_COLUMNS \
+  "digest, key_fields, spec, arch, error_code, crashed, failed_unix_s, message, log, source, checksum"
+
+const std::string_view kGetFailure = "SELECT " SINTER_FAILURE_COLUMNS " FROM failure WHERE digest = ?1";
+const std::string_view kPutFailure = "INSERT OR REPLACE INTO failure (" SINTER_FAILURE_COLUMNS
+                                     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const std::string_view kTrimFailure =
+    "DELETE FROM failure WHERE id NOT IN (SELECT id FROM failure ORDER BY id DESC LIMIT ?1)";
+const std::string_view kDeleteFailure = "DELETE FROM failure WHERE digest BETWEEN ?1 AND ?2";
 
 }  // namespace sinter::schema

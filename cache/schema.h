@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The database as text: every table and statement of the cache, version 1 (docs/cache_format.md). The order of columns
+// The database as text: every table and statement of the cache, version 2 (docs/cache_format.md). The order of columns
 // in the statements is the order in which entry_row.cpp reads and binds them.
 
 #include <cstdint>
@@ -9,16 +9,18 @@
 
 namespace sinter::schema {
 
-inline constexpr std::string_view kFileName = "sinter-v1.db";
+inline constexpr std::string_view kFileName = "sinter-v2.db";
+inline constexpr std::string_view kLockFileName = "sinter-v2.lock";
 
-inline constexpr std::int64_t kVersion = 1;
+inline constexpr std::int64_t kVersion = 2;
 /// The header's application_id of a database of schema `version`: "SNT" and the version once more, so that a damaged
 /// user_version is not taken for a newer schema.
 constexpr std::int64_t application_id(std::int64_t version) { return 0x534e5400 + version; }
 
-/// Rows of `bad` and of `compiler_identity` that are kept, newest first.
+/// Rows of `bad`, `compiler_identity` and `failure` that are kept, newest first.
 inline constexpr std::int64_t kMaxBadRows = 32;
 inline constexpr std::int64_t kMaxIdentityRows = 256;
+inline constexpr std::int64_t kMaxFailureRows = 256;
 
 // --- Making and opening ---
 
@@ -39,6 +41,8 @@ inline constexpr const char* kLockNormally = "PRAGMA locking_mode=NORMAL";
 /// What a hit needs. ?1 digest.
 extern const std::string_view kGetEntry;
 extern const std::string_view kPutEntry;
+/// The entry was stored. A pin stays. ?1 digest, ?2 time, ?3 bytes, ?4 generation.
+extern const std::string_view kPutUse;
 /// Key fields of one of the entries of a spec. ?1 spec, ?2 how many newer ones to pass over.
 extern const std::string_view kGetSpecKey;
 
@@ -46,6 +50,7 @@ extern const std::string_view kGetSpecKey;
 /// goes too, which costs one more miss.
 extern const std::string_view kCopyToBad;
 extern const std::string_view kDeleteEntry;
+extern const std::string_view kDeleteUse;  ///< Unless pinned: a pin is for the key. ?1 digest.
 extern const std::string_view kTrimBad;  ///< ?1 rows to keep.
 
 // --- Tools ---
@@ -62,5 +67,12 @@ extern const std::string_view kQuickCheck;
 extern const std::string_view kGetIdentity;   ///< ?1 stamp.
 extern const std::string_view kPutIdentity;   ///< ?1 stamp, ?2 identity, ?3 checksum.
 extern const std::string_view kTrimIdentity;  ///< ?1 rows to keep.
+
+// --- Failed compiles ---
+
+extern const std::string_view kGetFailure;  ///< ?1 digest.
+extern const std::string_view kPutFailure;
+extern const std::string_view kTrimFailure;    ///< ?1 rows to keep.
+extern const std::string_view kDeleteFailure;  ///< ?1 lowest digest, ?2 highest digest.
 
 }  // namespace sinter::schema

@@ -28,7 +28,9 @@ struct SqliteConnection {
   Database database;
   std::optional<FileId> file;     ///< What the database's path named when it was opened.
   bool rollback_journal = false;  ///< The mode that it really got.
-  Statement get_entry, get_spec_key, put_entry, copy_to_bad, delete_entry, trim_bad, get_identity, put_identity, trim_identity;
+  Statement get_entry, get_spec_key, put_entry, put_use, copy_to_bad, delete_entry, delete_use, trim_bad;
+  Statement get_identity, put_identity, trim_identity;
+  Statement get_failure, put_failure, trim_failure, delete_failure;
 
   using Binder = std::function<void(Statement&)>;
   using RowReader = std::function<void(const Statement&)>;

@@ -309,6 +309,8 @@ DbStatus Database::query_text(std::string_view sql, std::string& out) {
   return statement.status();
 }
 
+std::int64_t Database::changed_rows() const { return sqlite3_changes64(handle_); }
+
 bool Database::is_read_only() const { return sqlite3_db_readonly(handle_, "main") == 1; }
 
 // --- Transaction ---

@@ -138,6 +138,9 @@ class Database {
   /// The text in the first column of the first row.
   DbStatus query_text(std::string_view sql, std::string& out);
 
+  /// Rows that the last statement changed, inserted or deleted.
+  std::int64_t changed_rows() const;
+
   /// True if SQLite will not write this file, because it was opened so or its header says so.
   bool is_read_only() const;
   bool is_open() const { return handle_ != nullptr; }

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// SqliteStore: the local layer, one SQLite file that many threads and processes share. It opens lazily, heals what it
-// can (docs/cache_format.md has the table of faults) and says once what it could not.
+// SqliteStore: the local layer, one SQLite file that many threads and processes share. What rows mean is decided here;
+// opening and healing are the pool's.
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "cache/database_files.h"
-#include "cache/sqlite_connection.h"
+#include "cache/compile_failure.h"
+#include "cache/connection_pool.h"
 #include "cache/store.h"
 
 namespace sinter {
@@ -29,19 +28,19 @@ struct SqliteStoreOptions {
   JournalMode journal = JournalMode::kAutomatic;
 };
 
-/// Thread-safe: every operation takes a connection of its own from a small pool, so that threads do not wait for each
-/// other's disk. Nothing is opened before the first operation.
+/// Thread-safe. Nothing is opened before the first operation.
 class SqliteStore final : public Store {
  public:
   /// `on_problem` gets a sentence about what degraded without failing an operation; called from any thread.
   SqliteStore(SqliteStoreOptions options, std::function<void(std::string)> on_problem);
-  ~SqliteStore() override;
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
 
   std::string_view name() const override { return "local"; }
   Result<std::shared_ptr<const CodeObject>> get(const CacheKey& key) override;
   Result<void> put(const CacheKey& key, std::shared_ptr<const CodeObject> code) override;
+  /// The same for a code object that was not compiled here; `origin` as in Provenance.
+  Result<void> put(const CacheKey& key, std::shared_ptr<const CodeObject> code, std::string_view origin);
 
   /// Keys of stored entries of this spec, whatever compiler made them, newest first, at most 16. Errors: kCacheError.
   Result<std::vector<CacheKey>> keys_of_spec(std::string_view spec);
@@ -50,33 +49,25 @@ class SqliteStore final : public Store {
   Result<std::optional<std::string>> compiler_identity(std::string_view stamp);
   Result<void> remember_compiler_identity(std::string_view stamp, std::string_view identity);
 
+  /// What is remembered of the key's last failed compile. A row that cannot be believed is removed, and is none.
+  /// Errors: kCacheError.
+  Result<std::optional<CompileFailure>> failure(const CacheKey& key);
+  Result<void> remember_failure(const CacheKey& key, const CompileFailure& failure);
+  /// How many were forgotten.
+  Result<std::int64_t> forget_failures(const KeyRange& keys);
+
   /// Entries that failed their checks here since construction.
   std::int64_t bad_entries() const { return bad_entries_.load(std::memory_order_relaxed); }
 
  private:
-  using ConnectionPtr = std::unique_ptr<SqliteConnection>;
-
-  /// Runs `operation` on a connection; `action` is its verb in an error. After damage the database is set aside and the
-  /// operation runs once more, on a new one. Errors: kCacheError for everything else that went wrong.
-  Result<void> run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation);
-
-  Result<ConnectionPtr> take_connection();
-  void return_connection(ConnectionPtr connection);
-  Result<ConnectionPtr> open_or_heal();
-  Result<JournalMode> prepare_directory();
-  Result<void> set_database_aside(ConnectionPtr connection, const DbStatus& reason);
   void set_entry_aside(const CacheKey& key, const std::string& reason);
-  void forget_inherited_connections();
+  /// Runs `changes` in one transaction.
+  Result<void> write(const std::function<DbStatus(SqliteConnection&)>& changes);
 
   const SqliteStoreOptions options_;
-  const DatabaseFiles files_;
   const std::function<void(std::string)> on_problem_;
+  ConnectionPool pool_;
   std::atomic<std::int64_t> bad_entries_{0};
-
-  std::mutex pool_mutex_;  // Guards what follows; held for moments, never during I/O.
-  std::vector<ConnectionPtr> idle_;
-  std::chrono::steady_clock::time_point closed_until_{};  // After a failed open, nothing is tried before this.
-  std::string closed_reason_;
 };
 
 }  // namespace sinter

@@ -176,7 +176,7 @@ TEST_CASE("a missing directory or database is an error that names it and makes n
   CHECK(no_directory.error().message.find(directory / "none") != std::string::npos);
   const auto no_database = CacheAdmin::open(directory.path());
   REQUIRE_FALSE(no_database);
-  CHECK(no_database.error().message.find("sinter-v1.db") != std::string::npos);
+  CHECK(no_database.error().message.find("sinter-v2.db") != std::string::npos);
   CHECK(fs::is_empty(directory.path()));
 }
 
@@ -198,7 +198,7 @@ TEST_CASE("tools read a cache that they may not write", "[cache]") {
   fill(directory.path(), 3);
   fs::remove(database_in(directory.path()) + "-wal");
   fs::remove(database_in(directory.path()) + "-shm");
-  fs::remove(directory / "sinter-v1.lock");
+  fs::remove(directory / "sinter-v2.lock");
   REQUIRE(chmod(directory.path().c_str(), 0555) == 0);
   REQUIRE(chmod(database_in(directory.path()).c_str(), 0444) == 0);
   CHECK(run_child([&] {

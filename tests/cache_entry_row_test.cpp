@@ -12,7 +12,7 @@ using namespace sinter::testing;
 namespace {
 
 EntryRow sealed() {
-  auto row = seal_entry(key_of(1), *code_of(1), "sinter test");
+  auto row = seal_entry(key_of(1), *code_of(1), {.writer = "sinter test"});
   REQUIRE(row);
   return std::move(*row);
 }
@@ -53,6 +53,7 @@ TEST_CASE("the checksum covers every column that is given out", "[cache]") {
   changes.push_back({"compiler", [](EntryRow& row) { row.compiler += " "; }});
   changes.push_back({"compile_ms", [](EntryRow& row) { row.compile_ms += 1; }});
   changes.push_back({"created_unix_s", [](EntryRow& row) { row.created_unix_s += 1; }});
+  changes.push_back({"signature", [](EntryRow& row) { row.signature.resize(kSignatureBytes); }});
   changes.push_back({"sha256", [](EntryRow& row) { row.sha256.bytes[31] ^= 1; }});
   changes.push_back({"text moved to the next column", [](EntryRow& row) {
                        row.compiler.insert(row.compiler.begin(), row.backend.back());
@@ -88,6 +89,7 @@ TEST_CASE("a row that was made to match but could not have been stored is refuse
       {"facts without keys", [](EntryRow& row) { row.facts = "{}"; }},
       {"facts with white space", [](EntryRow& row) { row.facts.insert(1, " "); }},
       {"facts that are no JSON", [](EntryRow& row) { row.facts = "\xff"; }},
+      {"a signature of another length", [](EntryRow& row) { row.signature.resize(kSignatureBytes - 1); }},
       {"no entry", [](EntryRow& row) { row.entry.clear(); }},
       {"no code", [](EntryRow& row) { row.code.clear(); }},
   };
@@ -112,8 +114,21 @@ TEST_CASE("a row of another key is refused, by digest and by fields", "[cache]")
   CHECK_FALSE(open_entry(sealed(), {other.digest, other_fields}));
 }
 
+TEST_CASE("entries of one compiler build are one generation", "[cache]") {
+  EntryRow row = sealed();
+  const std::int64_t generation = entry_generation(row);
+  row.code.push_back(std::byte{1});
+  CHECK(entry_generation(row) == generation);
+  row.compiler += "1";
+  CHECK(entry_generation(row) != generation);
+  row = sealed();
+  row.compiler.insert(0, row.backend);
+  row.backend.clear();
+  CHECK(entry_generation(row) != generation);
+}
+
 TEST_CASE("a key with fields that are not UTF-8 is not sealed", "[cache]") {
-  const auto row = seal_entry(make_cache_key({{"compiler", "\xff"}}), *code_of(1), "");
+  const auto row = seal_entry(make_cache_key({{"compiler", "\xff"}}), *code_of(1), {});
   REQUIRE_FALSE(row);
   CHECK(row.error().message.find("not UTF-8") != std::string::npos);
 }

@@ -126,7 +126,7 @@ TEST_CASE("a code object without code or entry, or too large, is not stored", "[
 
 TEST_CASE("a row whose columns are garbage is a miss and set aside, whatever the garbage", "[cache]") {
   const char* columns[] = {"key_fields", "format",         "entry",  "facts",    "backend", "compiler",
-                           "compile_ms", "created_unix_s", "sha256", "checksum", "code"};
+                           "compile_ms", "created_unix_s", "sha256", "signature",  "checksum", "code"};
   const char* values[] = {"NULL",       "0",           "-1",         "9223372036854775807",
                           "1.5",        "''",          "'x'",        "x''",
                           "x'00'",      "zeroblob(32)", "'{}'",      "'[]'",
@@ -135,6 +135,9 @@ TEST_CASE("a row whose columns are garbage is a miss and set aside, whatever the
   for (const char* column : columns) {
     for (const char* value : values) {
       INFO(column << " = " << value);
+      if (std::string_view(column) == "signature" && std::string_view(value) == "x''") {
+        continue;  // An unsigned row has exactly this.
+      }
       fs::remove_all(directory / "cache");
       Problems problems;
       {
@@ -209,18 +212,59 @@ TEST_CASE("a database of a newer schema is left alone", "[cache]") {
     SqliteStore store = make_store(directory, problems);
     REQUIRE(store.put(key_of(1), code_of(1)));
   }
-  REQUIRE(run_sql(directory / "cache", "PRAGMA user_version=2; PRAGMA application_id=1397642242;") == SQLITE_OK);
+  REQUIRE(run_sql(directory / "cache", "PRAGMA user_version=3; PRAGMA application_id=1397642243;") == SQLITE_OK);
   const auto before = read_file(database_in(directory / "cache"));
   {
     SqliteStore store = make_store(directory, problems);
     const auto found = store.get(key_of(1));
     REQUIRE_FALSE(found);
     CHECK(found.error().code == ErrorCode::kCacheError);
-    CHECK(found.error().message.find("schema 2") != std::string::npos);
+    CHECK(found.error().message.find("schema 3") != std::string::npos);
     CHECK_FALSE(store.put(key_of(1), code_of(1)));
   }
   CHECK(read_file(database_in(directory / "cache")) == before);
   CHECK(count_files(directory / "cache", ".bad-") == 0);
+}
+
+TEST_CASE("a database of an older schema is left alone, beside the new one", "[cache]") {
+  TempDir directory;
+  Problems problems;
+  {
+    SqliteStore store = make_store(directory, problems);
+    REQUIRE(store.put(key_of(1), code_of(1)));
+  }
+  REQUIRE(run_sql(directory / "cache", "PRAGMA user_version=1; PRAGMA application_id=1397642241;") == SQLITE_OK);
+  fs::rename(database_in(directory / "cache"), directory / "cache/sinter-v1.db");
+  const auto before = read_file(directory / "cache/sinter-v1.db");
+  SqliteStore store = make_store(directory, problems);
+  CHECK(*store.get(key_of(1)) == nullptr);
+  REQUIRE(store.put(key_of(1), code_of(1)));
+  CHECK(read_file(directory / "cache/sinter-v1.db") == before);
+  CHECK(problems.texts().empty());
+}
+
+TEST_CASE("where a code object came from is kept with it", "[cache]") {
+  TempDir directory;
+  Problems problems;
+  {
+    SqliteStore store = make_store(directory, problems);
+    REQUIRE(store.put(key_of(1), code_of(1)));
+    REQUIRE(store.put(key_of(2), code_of(2), "import fleet"));
+  }
+  auto admin = CacheAdmin::open(directory / "cache");
+  REQUIRE(admin);
+  for (const auto& [number, origin] : {std::pair{1, "compiled"}, std::pair{2, "import fleet"}}) {
+    const auto entry = admin->show(to_hex(key_of(number).digest));
+    REQUIRE(entry);
+    CHECK(entry->origin == origin);
+    CHECK(entry->writer == "sinter test");
+    CHECK_FALSE(entry->is_signed);
+    CHECK(entry->problem.empty());
+  }
+  REQUIRE(run_sql(directory / "cache", "UPDATE entry SET origin = 'compiled'") == SQLITE_OK);
+  auto changed = CacheAdmin::open(directory / "cache");
+  REQUIRE(changed);
+  CHECK(changed->show(to_hex(key_of(2).digest))->problem == "checksum of writer, origin, log and source does not match");
 }
 
 TEST_CASE("a file that is no database of ours is kept aside and replaced", "[cache]") {
@@ -245,8 +289,8 @@ TEST_CASE("a file that is no database of ours is kept aside and replaced", "[cac
 TEST_CASE("someone else's SQLite database is kept aside and replaced", "[cache]") {
   for (const char* sql :
        {"CREATE TABLE entry (x)", "CREATE TABLE other (x)", "PRAGMA user_version=7; CREATE TABLE t (x)",
-        "PRAGMA user_version=1", "PRAGMA application_id=1397642241; PRAGMA user_version=1",
-        "PRAGMA application_id=1397642241; PRAGMA user_version=1; CREATE VIEW entry AS SELECT 1 AS digest"}) {
+        "PRAGMA user_version=2", "PRAGMA application_id=1397642242; PRAGMA user_version=2",
+        "PRAGMA application_id=1397642242; PRAGMA user_version=2; CREATE VIEW entry AS SELECT 1 AS digest"}) {
     INFO(sql);
     TempDir directory;
     Problems problems;

@@ -21,7 +21,7 @@ namespace {
 
 using namespace sinter;
 
-constexpr int kColumns = 20;
+constexpr int kColumns = 22;
 
 CodeObject sample_code() {
   CodeObject code;
@@ -82,7 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   FuzzedDataProvider input(data, size);
   const CacheKey key = make_cache_key({{"spec", "s"}, {"family", "f"}, {"arch", "gfx942"}});
   const CodeObject original = sample_code();
-  auto sealed = seal_entry(key, original, "fuzzer");
+  auto sealed = seal_entry(key, original, {.writer = "fuzzer"});
   SINTER_CHECK(sealed.has_value(), "the sample cannot be sealed");
 
   std::array<Replacement, 3> replacements;

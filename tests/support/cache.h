@@ -86,7 +86,7 @@ class Problems {
   std::vector<std::string> texts_;
 };
 
-inline std::string database_in(const std::string& directory) { return directory + "/sinter-v1.db"; }
+inline std::string database_in(const std::string& directory) { return directory + "/sinter-v2.db"; }
 
 /// Databases that were set aside.
 inline std::size_t count_bad_databases(const std::string& directory) {
