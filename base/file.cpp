@@ -29,6 +29,14 @@ std::optional<FileId> file_id(const std::string& path) {
   return FileId{info.st_dev, info.st_ino};
 }
 
+std::optional<FileId> file_id(int descriptor) {
+  struct stat info {};
+  if (fstat(descriptor, &info) != 0) {
+    return std::nullopt;
+  }
+  return FileId{info.st_dev, info.st_ino};
+}
+
 Result<void> make_private_directories(const std::string& directory) {
   for (std::size_t end = 0; end != std::string::npos;) {
     end = directory.find('/', end + 1);

@@ -25,6 +25,8 @@ struct FileId {
 
 /// The file that `path` names, following links; nullopt if there is none or it cannot be asked.
 std::optional<FileId> file_id(const std::string& path);
+/// The file that is open as `descriptor`.
+std::optional<FileId> file_id(int descriptor);
 
 /// Makes `directory` and its missing parents, mode 0700. One that exists is left as it is.
 /// Errors: kCacheError with the first path that could not be made and why.

@@ -154,8 +154,23 @@ CacheAdmin::~CacheAdmin() = default;
 const std::string& CacheAdmin::database_path() const { return state_->files.database; }
 
 bool CacheAdmin::exists(const std::string& directory) {
+  const DatabaseFiles files(directory);
   struct stat info {};
-  return stat(DatabaseFiles(directory).database.c_str(), &info) == 0 || errno != ENOENT;
+  if (stat(files.database.c_str(), &info) != 0) {
+    return errno != ENOENT;
+  }
+  // One whose maker was killed half-way has no schema: the next process finishes it.
+  Database database;
+  std::int64_t version = 0;
+  std::int64_t application_id = 0;
+  if (!S_ISREG(info.st_mode) || !Database::open(files.database, OpenMode::kReadOnly, database).ok()) {
+    return true;
+  }
+  database.skip_checkpoint_on_close();
+  database.start_operation(kLongestWait);
+  return !database.query_integer(schema::kGetUserVersion, version).ok() ||
+         !database.query_integer(schema::kGetApplicationId, application_id).ok() || version != 0 ||
+         application_id != 0;
 }
 
 Result<CacheAdmin> CacheAdmin::open(const std::string& directory) {

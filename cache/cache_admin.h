@@ -59,7 +59,7 @@ struct VerifyReport {
 /// Not thread-safe. Every call can fail with kCacheError, naming the path.
 class CacheAdmin {
  public:
-  /// False if no process has made a database in `directory` yet.
+  /// False if no process has made a database in `directory` yet, or finished to.
   static bool exists(const std::string& directory);
   /// Errors: kCacheError for a missing directory or database, one that cannot be read, a file that is no database of
   /// Sinter or one of a newer schema.

@@ -34,7 +34,7 @@ ConnectionPool::~ConnectionPool() { forget_inherited_connections(); }
 
 Result<void> ConnectionPool::run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation) {
   DbStatus status;
-  for (int attempt = 0; attempt < 2; ++attempt) {
+  for (int attempt = 0; attempt < 3; ++attempt) {
     SINTER_TRY(ConnectionPtr connection, take_connection());
     std::optional<DirectoryLock> lock;
     if (connection->rollback_journal) {
@@ -53,6 +53,9 @@ Result<void> ConnectionPool::run(std::string_view action, const std::function<Db
     }
     if (!status.is_damage()) {
       break;
+    }
+    if (attempt == 0 && status.is_read_error()) {
+      continue;  // A disk that fails once is no reason to give up what is on it.
     }
     lock.reset();
     SINTER_TRY_VOID(set_database_aside(std::move(connection), status));
@@ -122,7 +125,11 @@ Result<ConnectionPool::ConnectionPtr> ConnectionPool::open_or_heal() {
     switch (outcome.kind) {
       case OpenOutcome::kReady: return connection;
       case OpenOutcome::kMissing: break;
-      case OpenOutcome::kDamaged: SINTER_TRY_VOID(set_database_aside(std::move(connection), outcome.status)); break;
+      case OpenOutcome::kDamaged:
+        if (attempt > 0 || !outcome.status.is_read_error()) {
+          SINTER_TRY_VOID(set_database_aside(std::move(connection), outcome.status));
+        }
+        break;
     }
     mode = LockMode::kExclusive;
   }

@@ -36,7 +36,7 @@ class ConnectionPool {
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
   /// Runs `operation` on a connection; `action` is its verb in an error. After damage the database is set aside and the
-  /// operation runs once more, on a new one. Errors: kCacheError for everything else that went wrong.
+  /// operation runs once more, on a new one; a read that fails is tried again before. Errors: kCacheError for everything else that went wrong.
   Result<void> run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation);
 
   const DatabaseFiles& files() const { return files_; }

@@ -65,15 +65,20 @@ DatabaseFiles::DatabaseFiles(const std::string& cache_directory)
 
 Result<DirectoryLock> DirectoryLock::acquire(const DatabaseFiles& files, LockMode mode,
                                              std::chrono::milliseconds longest_wait) {
-  const int descriptor = open(files.lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (descriptor < 0) {
-    return failed("open", files.lock, errno);
-  }
-  DirectoryLock lock(descriptor);
   const auto deadline = std::chrono::steady_clock::now() + longest_wait;
-  // Polled, because a wait inside flock() has no limit and its owner may be stopped.
-  while (flock(descriptor, (mode == LockMode::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) {
+  for (;;) {
+    const int descriptor = open(files.lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (descriptor < 0) {
+      return failed("open", files.lock, errno);
+    }
+    DirectoryLock lock(descriptor);
+    // Polled, because a wait inside flock() has no limit and its owner may be stopped.
+    if (flock(descriptor, (mode == LockMode::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) {
+      // A file that was deleted or moved with its directory meanwhile is not what others lock.
+      if (file_id(descriptor) == file_id(files.lock)) {
+        return lock;
+      }
+    } else if (errno != EWOULDBLOCK && errno != EINTR) {
       return failed("lock", files.lock, errno);
     }
     if (std::chrono::steady_clock::now() >= deadline) {
@@ -81,7 +86,6 @@ Result<DirectoryLock> DirectoryLock::acquire(const DatabaseFiles& files, LockMod
     }
     std::this_thread::sleep_for(std::chrono::microseconds(500));
   }
-  return lock;
 }
 
 DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}

@@ -51,7 +51,11 @@ Result<CodeFacts> check_contents(const EntryRow& row) {
   if (row.code.empty() || row.entry.empty()) {
     return bad("no code or no entry symbol");
   }
-  return code_facts_from_json(row.facts);
+  SINTER_TRY(CodeFacts facts, code_facts_from_json(row.facts));
+  if (facts.entry != row.entry) {
+    return bad(fmt::format("facts of '{:.100}' beside the code of '{:.100}'", facts.entry, row.entry));
+  }
+  return facts;
 }
 
 }  // namespace
@@ -95,10 +99,16 @@ std::int64_t entry_bytes(const EntryRow& row) {
                                    row.facts.size());
 }
 
-Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, const Provenance& provenance) {
-  if (code.code.empty() || code.entry.empty()) {
-    return bad("a code object without code or entry symbol is not stored");
+Result<void> check_complete(const CodeObject& code) {
+  if (code.code.empty() || code.entry.empty() || code.facts.entry != code.entry) {
+    return bad(fmt::format("a code object of {} bytes with the symbol '{:.100}' and facts of '{:.100}' is not stored",
+                           code.code.size(), code.entry, code.facts.entry));
   }
+  return {};
+}
+
+Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, const Provenance& provenance) {
+  SINTER_TRY_VOID(check_complete(code));
   constexpr std::size_t kRoomForTheRest = std::size_t{1} << 20;
   const std::size_t bytes = code.code.size() + code.log.size() + code.source.size() + kRoomForTheRest;
   if (bytes > static_cast<std::size_t>(Database::kMaxRowBytes)) {

@@ -55,8 +55,12 @@ struct Provenance {
 /// How much of a row a statement selected: schema::kGetEntry or schema::kGetWholeEntry.
 enum class RowPart : std::uint8_t { kRead, kWhole };
 
-/// Makes the row of `code` under `key`. Errors: kCacheError for a code object that must not be stored: without code or
-/// entry symbol, larger than a row may be, or with key fields that JSON cannot hold.
+/// Says no to a result that would fail every later process: without code, without symbol, or with facts of another one.
+/// Errors: kCacheError.
+Result<void> check_complete(const CodeObject& code);
+
+/// Makes the row of `code` under `key`. Errors: kCacheError for a code object that must not be stored: not complete,
+/// larger than a row may be, or with key fields that JSON cannot hold.
 Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, const Provenance& provenance);
 
 /// What the column `checksum` of these columns must be.

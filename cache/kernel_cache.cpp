@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "cache/entry_row.h"
 #include "cache/sqlite_store.h"
 
 namespace sinter {
@@ -90,6 +91,10 @@ std::optional<CacheHit> KernelCache::lookup(const CacheKey& key) {
 }
 
 void KernelCache::store(const CacheKey& key, std::shared_ptr<const CodeObject> code) {
+  if (const auto complete = check_complete(*code); !complete) {
+    count_fault(complete.error());
+    return;
+  }
   (void)memory_.put(key, code);
   if (local_ == nullptr) {
     return;

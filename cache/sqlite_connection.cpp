@@ -120,14 +120,22 @@ Result<OpenOutcome> open_connection(const DatabaseFiles& files, LockMode mode, J
   const auto fault = [&](const DbStatus& status) {
     return failed(fmt::format("cannot open the kernel cache {}: {}", files.database, status.text()));
   };
+  const std::optional<FileId> before = file_id(files.database);
   if (const DbStatus status = Database::open(files.database, OpenMode::kReadWrite, out.database); !status.ok()) {
     return fault(status);
   }
+  out.file = file_id(files.database);
+  const bool same_file = !before || before == out.file;
   out.database.start_operation(longest_wait);
   out.database.set_checkpoint_pages(kCheckpointPages);
   SchemaMark mark;
-  const DbStatus status = set_up(out, mode, journal, mark);
-  out.file = file_id(files.database);
+  const DbStatus status = same_file ? set_up(out, mode, journal, mark) : DbStatus();
+  // SQLite opens the log by its path, too. If somebody replaced the directory meanwhile, and our lock with it, this may
+  // be one database with the log of another: nothing must be written through it.
+  if (!same_file || file_id(files.database) != out.file) {
+    out.database.skip_checkpoint_on_close();
+    return OpenOutcome{OpenOutcome::kMissing, {}};
+  }
   if (status.is_damage()) {
     return OpenOutcome{OpenOutcome::kDamaged, status};
   }

@@ -44,7 +44,7 @@ struct SqliteConnection {
 struct OpenOutcome {
   enum Kind : std::uint8_t {
     kReady,
-    kMissing,  ///< There is no database; making one takes the exclusive lock.
+    kMissing,  ///< There is no database, or no longer the one that was there; making one takes the exclusive lock.
     kDamaged,  ///< There is one, but see `status`.
   };
   Kind kind = kReady;

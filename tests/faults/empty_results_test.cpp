@@ -80,7 +80,7 @@ TEST_CASE("a row without code, symbol or facts under valid checksums is a miss a
       cache.store(key_of(1), code_of(1));
       REQUIRE(cache.counters().stores == 1);
     }
-    EntryRow row = seal_entry(key_of(1), *code_of(1), "test").value();
+    EntryRow row = seal_entry(key_of(1), *code_of(1), {.writer = "test", .origin = "import test"}).value();
     emptiness.in_row(row);
     row.sha256 = entry_sha256(row);
     row.checksum = entry_checksum(row);
