@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -42,7 +43,14 @@ class Fields {
 
   void read(const char* name, std::string& out) { take(name, out, &Json::is_string); }
   void read(const char* name, bool& out) { take(name, out, &Json::is_boolean); }
-  void read(const char* name, double& out) { take(name, out, &Json::is_number); }
+
+  /// Finite: a database keeps no NaN.
+  void read(const char* name, double& out) {
+    take(name, out, &Json::is_number);
+    if (!std::isfinite(out)) {
+      fail(fmt::format("\"{}\" is {}", name, out));
+    }
+  }
 
   void read(const char* name, std::uint32_t& out) {
     std::uint64_t value = 0;

@@ -61,7 +61,7 @@ struct CompileReply {
   std::string format;  ///< code_format_name().
   std::vector<std::byte> code;
   std::string facts;  ///< JSON of CodeFacts (codegen/code_object.h), read from the code.
-  double milliseconds = 0;
+  double milliseconds = 0;  ///< Finite.
 };
 
 /// Asks a worker to read a code object again: facts and disassembly.

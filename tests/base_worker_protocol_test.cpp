@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <random>
 #include <thread>
 
@@ -109,6 +110,12 @@ TEST_CASE("every message survives encoding and decoding") {
   CHECK_FALSE(inspected2->ok);
   CHECK(inspected2->error == "no");
   CHECK(inspected2->disassembly == "s_endpgm");
+}
+
+TEST_CASE("a time that is no finite number is refused") {
+  for (const double time : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+    CHECK_FALSE(decode_compile_reply(encode(CompileReply{true, "", "", "so", {}, "{}", time})));
+  }
 }
 
 TEST_CASE("the type of a message can be asked before it is decoded") {

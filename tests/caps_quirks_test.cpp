@@ -115,6 +115,9 @@ TEST_CASE("a quirk file with a mistake is refused with the quirk and the field")
   CHECK_THAT(parse_error(one(
                  R"("id": "a", "spec": "*", "reason": "r", "reference": "s", "ranges": {"n": {"min": 2, "max": 1}})")),
              Contains("min 2 is above max 1"));
+  CHECK_THAT(parse_error(one(R"("id": "a", "spec": "*", "reason": "r", "reference": "s",
+                               "ranges": {"n": {"max": 18446744073709551615}})")),
+             Contains("field 'max'") && Contains("at most 9223372036854775807"));
   CHECK_THAT(parse_error(one(
                  R"("id": "a", "spec": "*", "reason": "r", "reference": "s"}, {"id": "a", "spec": "*", "reason": "r",
                                "reference": "s")")),

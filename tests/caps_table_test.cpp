@@ -115,7 +115,7 @@ TEST_CASE("a capability file with a mistake is refused with the row and the fiel
   CHECK_THAT(merge_error(R"({"format": 2, "sources": {}, "devices": []})"), Contains("'format': is 2, must be 1"));
   CHECK_THAT(merge_error(R"({"format": 1, "sources": {}, "devices": [], "extra": 1})"), Contains("'extra': unknown"));
   CHECK_THAT(merge_error(R"({"format": 1, "format": 1, "sources": {}, "devices": []})"),
-             Contains("'format' appears twice"));
+             Contains("'format' stands twice"));
   CHECK_THAT(merge_error(R"({"format": 1, "sources": {"s": {"text": "t", "confidence": "sure"}}, "devices": []})"),
              Contains("\"sure\" is none of measured, documented, unsure"));
   CHECK_THAT(merge_error(file_with(R"({"name": "X"})")), Contains("device 'X', field 'arch': missing"));

@@ -35,6 +35,12 @@ TEST_CASE("a syntax error is reported with line and column") {
   CHECK_THAT(refusal("{\"kernels\": [\n  {\"family\": \"grouped_gemm\",,}\n]}"), Contains("m.json: line 2, column 29"));
 }
 
+TEST_CASE("a manifest that is nested too deep to copy or print is refused") {
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  CHECK_THAT(refusal(R"({"kernels": [{"family": "grouped_gemm", "n": )" + deep + "}]}"), Contains("nested deeper than 32"));
+  CHECK_THAT(refusal(deep), Contains("nested deeper than 32"));
+}
+
 TEST_CASE("a wrong field, value, type or duplicate is refused and named") {
   const auto with = [](std::string_view field) {
     return refusal(std::string(R"({"kernels": [{"family": "grouped_gemm", "n": 64, "k": 64, "groups": 1, )") + std::string(field) + "}]}");

@@ -176,9 +176,6 @@ class GroupedGemm final : public Family {
                         fmt::format("quant is '{}', but tensor 'a' is {}; {} needs {}", kQuantWords[request.values[kQuant]], a->dtype,
                                     kQuantWords[request.values[kQuant]], fp8 ? "BF16" : "F8_E4M3"));
     }
-    if (rows > kMaxRows) {
-      return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor 'a' has {} rows; offsets are int32, at most {}", rows, kMaxRows));
-    }
     request.values[kQuant] = quant;
     request.values[kN] = n;
     request.values[kK] = k;

@@ -106,9 +106,6 @@ class Quantize final : public Family {
 
   Result<void> request_from_tensors(KernelRequest& request, std::span<const TensorInfo> tensors) const override {
     SINTER_TRY(const TensorInfo* x, expect_tensor(tensors, "x", 2, {"BF16"}));
-    if (x->shape[0] > kMaxRows) {
-      return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor 'x' has {} rows; at most {}", x->shape[0], kMaxRows));
-    }
     request.values[kK] = x->shape[1];
     return {};
   }

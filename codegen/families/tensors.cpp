@@ -28,6 +28,11 @@ Result<const TensorInfo*> expect_tensor(std::span<const TensorInfo> tensors, std
     return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor '{}' has shape [{}]; it must have {} dimensions", name,
                                                               fmt::join(tensor->shape, ", "), rank));
   }
+  // Beyond it lies no launch, and sums over sides could overflow: an empty tensor may claim any others.
+  if (std::ranges::any_of(tensor->shape, [](std::int64_t side) { return side > kMaxRows; })) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor '{}' has shape [{}]; a side is at most {}", name,
+                                                              fmt::join(tensor->shape, ", "), kMaxRows));
+  }
   if (std::ranges::find(dtypes, tensor->dtype) == dtypes.end()) {
     return make_error(ErrorCode::kInvalidRequest,
                       fmt::format("tensor '{}' is {}; it must be {}", name, tensor->dtype, fmt::join(dtypes, " or ")));

@@ -93,8 +93,10 @@ Result<std::int64_t> parse_bound(const json& range, std::string_view field, std:
   if (found == range.end()) {
     return open;
   }
-  if (!found->is_number_integer()) {
-    return bad(fmt::format("{}, field '{}': is {}, must be a whole number", where, field, found->dump()));
+  const bool too_large = found->is_number_unsigned() && found->get<std::uint64_t>() > std::uint64_t{INT64_MAX};
+  if (!found->is_number_integer() || too_large) {
+    return bad(fmt::format("{}, field '{}': is {}, must be a whole number of at most {}", where, field, found->dump(),
+                           INT64_MAX));
   }
   return found->get<std::int64_t>();
 }

@@ -2,12 +2,13 @@
 #include "runtime/caps/strict_json.h"
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
+
+#include "base/json_guard.h"
 
 namespace sinter {
 
@@ -21,43 +22,18 @@ bool contains(const std::vector<std::string_view>& names, std::string_view name)
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// The parser keeps the last of two equal keys; this remembers the first such key it sees.
-class DuplicateFinder {
- public:
-  void see(json::parse_event_t event, const json& value) {
-    if (event == json::parse_event_t::object_start) {
-      open_objects_.emplace_back();
-    } else if (event == json::parse_event_t::object_end) {
-      open_objects_.pop_back();
-    } else if (event == json::parse_event_t::key) {
-      const auto key = value.get<std::string>();
-      if (!open_objects_.back().insert(key).second && duplicate_.empty()) {
-        duplicate_ = key;
-      }
-    }
-  }
-  const std::string& duplicate() const { return duplicate_; }
-
- private:
-  std::vector<std::set<std::string>> open_objects_;
-  std::string duplicate_;
-};
-
 }  // namespace
 
 Result<json> parse_strict_json(std::string_view text, std::string_view file_name) {
-  DuplicateFinder finder;
+  JsonGuard<json> guard;
   json document;
   try {
-    document = json::parse(text, [&finder](int, json::parse_event_t event, json& value) {
-      finder.see(event, value);
-      return true;
-    });
+    document = json::parse(text, guard.callback());
   } catch (const json::exception& failure) {
     return bad(fmt::format("{}: {}", file_name, failure.what()));
   }
-  if (!finder.duplicate().empty()) {
-    return bad(fmt::format("{}: field '{}' appears twice in one object", file_name, finder.duplicate()));
+  if (!guard.problem().empty()) {
+    return bad(fmt::format("{}: {}", file_name, guard.problem()));
   }
   return document;
 }

@@ -13,7 +13,8 @@
 
 namespace sinter {
 
-/// Parses a whole document. Errors: kInvalidRequest with `file_name` and line and column, or the repeated key.
+/// Parses a whole document. Errors: kInvalidRequest with `file_name` and line and column, the repeated key, or too deep a
+/// nesting.
 Result<nlohmann::json> parse_strict_json(std::string_view text, std::string_view file_name);
 
 /// Is `value` an object with these fields and no others? `where` starts the message: "quirks.json: quirk 3".

@@ -8,9 +8,9 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json_guard.h"
 #include "codegen/family.h"
 #include "codegen/resolve.h"
-#include "tools/sinter/repeated_key.h"
 
 namespace sinter {
 
@@ -33,11 +33,11 @@ std::string line_and_column(std::string_view text, std::size_t byte) {
 }
 
 Result<ordered_json> parse_json(std::string_view text, std::string_view file) {
-  RepeatedKey<ordered_json> repeated;
+  JsonGuard<ordered_json> guard;
   try {
-    ordered_json root = ordered_json::parse(text, repeated.callback());
-    if (!repeated.found().empty()) {
-      return bad_manifest(file, "", fmt::format("field '{}' stands twice in one object", repeated.found()));
+    ordered_json root = ordered_json::parse(text, guard.callback());
+    if (!guard.problem().empty()) {
+      return bad_manifest(file, "", guard.problem());
     }
     return root;
   } catch (const ordered_json::parse_error& error) {

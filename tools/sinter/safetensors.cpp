@@ -15,7 +15,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "tools/sinter/repeated_key.h"
+#include "base/json_guard.h"
 
 namespace sinter {
 
@@ -44,11 +44,11 @@ Error no_write(const std::string& path, int error) {
 }
 
 Result<json> parse_header(std::string_view text, const std::string& path) {
-  RepeatedKey<json> repeated;
+  JsonGuard<json> guard;
   try {
-    json header = json::parse(text, repeated.callback());
-    if (!repeated.found().empty()) {
-      return bad_file(path, fmt::format("'{}' is named twice", repeated.found()));
+    json header = json::parse(text, guard.callback());
+    if (!guard.problem().empty()) {
+      return bad_file(path, guard.problem());
     }
     if (!header.is_object()) {
       return bad_file(path, "the header is not a JSON object");

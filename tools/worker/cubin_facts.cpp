@@ -140,10 +140,15 @@ void read_kernel_info(const ElfReader::Section& info, CodeFacts& facts) {
   facts.args_bytes = std::max<std::int64_t>(end - first.value_or(0), 0);
 }
 
-std::int64_t read_static_shared_bytes(const ElfReader& elf, std::string_view entry) {
+Result<std::int64_t> read_static_shared_bytes(const ElfReader& elf, std::string_view entry) {
   const auto* section = elf.find_section(fmt::format(".nv.shared.{}", entry));
   if (section == nullptr) {
-    return 0;
+    return std::int64_t{0};
+  }
+  // A section without bytes may claim any size; no block has this much.
+  constexpr std::uint64_t kLimit = std::uint64_t{1} << 32;
+  if (section->size >= kLimit) {
+    return unreadable(fmt::format("its section {} is {} bytes long", section->name, section->size));
   }
   const bool reserves = arch_number(elf) >= kFirstArchWithReservedShared && section->size >= kReservedSharedBytes;
   return static_cast<std::int64_t>(section->size - (reserves ? kReservedSharedBytes : 0));
@@ -171,8 +176,8 @@ Result<CodeFacts> read_cubin_facts(std::span<const std::byte> code, std::string_
   facts.entry = entry;
   facts.wave_size = kWarpSize;
   facts.setvskip_count = 0;  // an instruction of another vendor
-  facts.instruction_count = static_cast<std::int64_t>(text->size) / kInstructionBytes;
-  facts.static_shared_bytes = read_static_shared_bytes(elf, entry);
+  facts.instruction_count = static_cast<std::int64_t>(text->bytes.size()) / kInstructionBytes;
+  SINTER_TRY(facts.static_shared_bytes, read_static_shared_bytes(elf, entry));
   read_module_info(elf, *symbol, facts);
   read_kernel_info(*info, facts);
   return facts;
