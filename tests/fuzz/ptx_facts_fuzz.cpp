@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Facts of PTX.
+
+#include "tests/fuzz/facts.h"
+#include "tools/worker/ptx_facts.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace sinter;
+  fuzz::check_facts(read_ptx_facts(fuzz::bytes_of(data, size), fuzz::kSeedEntry));
+  return 0;
+}
