@@ -57,6 +57,21 @@ Digest DigestBuilder::finish() {
   return digest;
 }
 
+struct Sha256::State {
+  SHA256_CTX context;
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) { SHA256_Init(&state_->context); }
+Sha256::~Sha256() = default;
+
+void Sha256::add(std::span<const std::byte> bytes) { SHA256_Update(&state_->context, bytes.data(), bytes.size()); }
+
+Digest Sha256::finish() {
+  Digest digest;
+  SHA256_Final(digest.bytes.data(), &state_->context);
+  return digest;
+}
+
 std::string to_hex(const Digest& digest) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;

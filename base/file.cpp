@@ -12,7 +12,21 @@
 namespace sinter {
 namespace {
 
-constexpr mode_t kPrivateMode = 0700;
+Result<void> make_directories(const std::string& directory, mode_t mode) {
+  for (std::size_t end = 0; end != std::string::npos;) {
+    end = directory.find('/', end + 1);
+    const std::string prefix = directory.substr(0, end);
+    struct stat info {};
+    if (stat(prefix.c_str(), &info) == 0) {
+      continue;  // What exists but is no directory fails below, or in check_private_directory.
+    }
+    if (mkdir(prefix.c_str(), mode) != 0 && errno != EEXIST) {
+      return make_error(ErrorCode::kCacheError,
+                        fmt::format("cannot make the directory {}: {}", prefix, errno_text(errno)));
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -37,21 +51,8 @@ std::optional<FileId> file_id(int descriptor) {
   return FileId{info.st_dev, info.st_ino};
 }
 
-Result<void> make_private_directories(const std::string& directory) {
-  for (std::size_t end = 0; end != std::string::npos;) {
-    end = directory.find('/', end + 1);
-    const std::string prefix = directory.substr(0, end);
-    struct stat info {};
-    if (stat(prefix.c_str(), &info) == 0) {
-      continue;  // What exists but is no directory fails below, or in check_private_directory.
-    }
-    if (mkdir(prefix.c_str(), kPrivateMode) != 0 && errno != EEXIST) {
-      return make_error(ErrorCode::kCacheError,
-                        fmt::format("cannot make the directory {}: {}", prefix, errno_text(errno)));
-    }
-  }
-  return {};
-}
+Result<void> make_private_directories(const std::string& directory) { return make_directories(directory, 0700); }
+Result<void> make_public_directories(const std::string& directory) { return make_directories(directory, 0755); }
 
 Result<void> check_private_directory(const std::string& directory) {
   struct stat info {};

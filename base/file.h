@@ -31,6 +31,8 @@ std::optional<FileId> file_id(int descriptor);
 /// Makes `directory` and its missing parents, mode 0700. One that exists is left as it is.
 /// Errors: kCacheError with the first path that could not be made and why.
 Result<void> make_private_directories(const std::string& directory);
+/// The same with mode 0755, for what everybody may read.
+Result<void> make_public_directories(const std::string& directory);
 
 /// Says no unless `directory` is a directory that belongs to the calling user and that nobody else may write, so that
 /// what is read from it can be run. Errors: kCacheError with the command that mends it.

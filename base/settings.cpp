@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/settings.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -73,6 +74,28 @@ Result<void> set_nvidia_compiler(Settings& settings, std::string_view value) {
   return {};
 }
 
+Result<void> set_bundles(Settings& settings, std::string_view value) {
+  settings.bundles.clear();
+  while (!value.empty()) {
+    const std::size_t end = std::min(value.find(':'), value.size());
+    if (end > 0) {
+      settings.bundles.emplace_back(value.substr(0, end));
+    }
+    value.remove_prefix(std::min(end + 1, value.size()));
+  }
+  return {};
+}
+
+Result<void> set_signatures(Settings& settings, std::string_view value) {
+  for (const SignaturePolicy policy : {SignaturePolicy::kNone, SignaturePolicy::kSigned, SignaturePolicy::kAll}) {
+    if (value == signature_policy_name(policy)) {
+      settings.signatures = policy;
+      return {};
+    }
+  }
+  return not_allowed(value, "none, signed, all");
+}
+
 Result<void> set_log_level(Settings& settings, std::string_view value) {
   static constexpr std::string_view kWords[] = {"debug", "info", "warn", "error", "off"};
   for (int i = 0; i < 5; ++i) {
@@ -89,6 +112,12 @@ constexpr Row kRows[] = {
      set_text<&Settings::cache_dir>},
     {{"SINTER_SHARED_CACHE_DIR", "off", "accept a cache directory of another owner or writable by others"},
      set_switch<&Settings::shared_cache_dir>},
+    {{"SINTER_BUNDLES", "none", "read-only bundles of prebuilt kernels: files and directories, separated by colons"}, set_bundles},
+    {{"SINTER_SIGNATURES", "none", "what a trusted key must have signed: none, signed (bundles and imports) or all (local rows, too)"},
+     set_signatures},
+    {{"SINTER_TRUSTED_KEYS", "$XDG_CONFIG_HOME/sinter/trusted or ~/.config/sinter/trusted", "a public key, or a directory of *.pub"},
+     set_text<&Settings::trusted_keys>},
+    {{"SINTER_SIGNING_KEY", "none", "private key file that signs each kernel stored here"}, set_text<&Settings::signing_key>},
     {{"SINTER_COMPILE", "on", "off: a kernel that no cache has is an error instead of a compile"}, set_compile},
     {{"SINTER_AMD_COMPILER", "llvm", "llvm or hiprtc"}, set_amd_compiler},
     {{"SINTER_NVIDIA_COMPILER", "nvrtc where found, else llvm", "nvrtc or llvm (PTX)"}, set_nvidia_compiler},
@@ -107,12 +136,13 @@ constexpr Row kRows[] = {
     {{"SINTER_LOG", "warn", "debug, info, warn, error or off; to stderr unless the host takes the messages"}, set_log_level},
 };
 
-std::string default_cache_dir(const char* (*get)(const char*)) {
-  if (const char* xdg = get("XDG_CACHE_HOME"); xdg != nullptr && *xdg == '/') {
+/// "sinter" in the user's directory for one purpose (XDG base directories); empty without a home.
+std::string user_directory(const char* (*get)(const char*), const char* xdg_variable, std::string_view below_home) {
+  if (const char* xdg = get(xdg_variable); xdg != nullptr && *xdg == '/') {
     return fmt::format("{}/sinter", xdg);
   }
   if (const char* home = get("HOME"); home != nullptr && *home == '/') {
-    return fmt::format("{}/.cache/sinter", home);
+    return fmt::format("{}/{}/sinter", home, below_home);
   }
   return {};
 }
@@ -127,11 +157,23 @@ constexpr auto kInfos = [] {
 
 }  // namespace
 
+std::string_view signature_policy_name(SignaturePolicy policy) {
+  switch (policy) {
+    case SignaturePolicy::kNone: return "none";
+    case SignaturePolicy::kSigned: return "signed";
+    case SignaturePolicy::kAll: return "all";
+  }
+  return "?";
+}
+
 std::span<const SettingInfo> setting_table() { return kInfos; }
 
 Result<Settings> read_settings(const char* (*get)(const char*)) {
   Settings settings;
-  settings.cache_dir = default_cache_dir(get);
+  settings.cache_dir = user_directory(get, "XDG_CACHE_HOME", ".cache");
+  if (const std::string config = user_directory(get, "XDG_CONFIG_HOME", ".config"); !config.empty()) {
+    settings.trusted_keys = config + "/trusted";
+  }
   for (const Row& row : kRows) {
     const char* value = get(row.info.variable.data());
     if (value == nullptr) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/log.h"
 #include "base/result.h"
@@ -20,9 +21,21 @@ enum class CompileMode : std::uint8_t {
   kOff,  ///< A miss is an error (kNotPrebuilt).
 };
 
+/// What must carry the signature of a trusted key (docs/bundles.md).
+enum class SignaturePolicy : std::uint8_t {
+  kNone,    ///< Nothing.
+  kSigned,  ///< What comes from outside: bundles, imports.
+  kAll,     ///< Every row of the local cache as well.
+};
+std::string_view signature_policy_name(SignaturePolicy policy);  ///< "none", "signed", "all".
+
 struct Settings {
   std::string cache_dir;               ///< SINTER_CACHE_DIR; empty: memory only.
   bool shared_cache_dir = false;       ///< SINTER_SHARED_CACHE_DIR: accept a directory of another owner or mode.
+  std::vector<std::string> bundles;    ///< SINTER_BUNDLES: files and directories of read-only kernels, asked in order.
+  SignaturePolicy signatures = SignaturePolicy::kNone;  ///< SINTER_SIGNATURES.
+  std::string trusted_keys;            ///< SINTER_TRUSTED_KEYS: a public key file or a directory of *.pub.
+  std::string signing_key;             ///< SINTER_SIGNING_KEY: signs what is stored here; empty: nothing is signed.
   CompileMode compile = CompileMode::kOn;
   std::string amd_compiler = "llvm";   ///< SINTER_AMD_COMPILER: llvm or hiprtc.
   std::string nvidia_compiler;         ///< SINTER_NVIDIA_COMPILER: nvrtc or llvm; empty: nvrtc where it is found, else llvm.

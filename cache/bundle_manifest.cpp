@@ -23,7 +23,8 @@ constexpr std::string_view kAlgorithm = "ed25519 ";
 Error bad(std::string message) { return make_error(ErrorCode::kCacheError, "manifest: " + std::move(message)); }
 
 bool is_name_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-' ||
+         c == '+';
 }
 
 std::string digits(std::int64_t value, std::size_t count) { return fmt::format("{:0{}}", value, count); }
@@ -105,11 +106,6 @@ std::string entry_line(const ManifestEntry& entry) {
                      manifest::kMaxTargetBytes, digits(entry.code_bytes, kCodeBytesDigits));
 }
 
-bool is_target(std::string_view target) {
-  return !target.empty() && target.size() <= manifest::kMaxTargetBytes &&
-         std::all_of(target.begin(), target.end(), is_name_character);
-}
-
 }  // namespace
 
 bool is_bundle_name(std::string_view name) {
@@ -117,24 +113,44 @@ bool is_bundle_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), is_name_character);
 }
 
+bool is_manifest_target(std::string_view target) {
+  return !target.empty() && target.size() <= manifest::kMaxTargetBytes &&
+         std::all_of(target.begin(), target.end(), is_name_character);
+}
+
 // --- Writing ---
 
-std::string manifest_text(const Manifest& manifest) {
+namespace {
+
+std::string row_lines(const Manifest& manifest) {
   std::string rows;
   rows.reserve(manifest.entries.size() * manifest::kEntryLineBytes);
   for (const ManifestEntry& entry : manifest.entries) {
     rows += entry_line(entry);
   }
+  return rows;
+}
+
+std::string signed_part_of(const Manifest& manifest, std::string_view rows) {
   const ManifestHeader& header = manifest.header;
   std::string text = fmt::format("{}name {}\narch {}\nentries {}\nfile-bytes {}\nfile-sha256 {}\nblocks\n", kFirstLine,
                                  header.name, header.arch, digits(header.entries, kEntriesDigits),
                                  digits(header.file_bytes, kFileBytesDigits), to_hex(header.file_sha256));
   constexpr std::size_t kBlockBytes = manifest::kLinesPerBlock * manifest::kEntryLineBytes;
   for (std::size_t at = 0; at < rows.size(); at += kBlockBytes) {
-    text += sha256_hex(std::string_view(rows).substr(at, kBlockBytes)) + "\n";
+    text += sha256_hex(rows.substr(at, kBlockBytes)) + "\n";
   }
   text += kRowsLine;
-  text += rows;
+  return text;
+}
+
+}  // namespace
+
+std::string signed_part(const Manifest& manifest) { return signed_part_of(manifest, row_lines(manifest)); }
+
+std::string manifest_text(const Manifest& manifest) {
+  const std::string rows = row_lines(manifest);
+  std::string text = signed_part_of(manifest, rows) + rows;
   for (const Signature& signature : manifest.signatures) {
     text += fmt::format("{}{} {}\n", kAlgorithm, to_hex(signature.key), hex_of(signature.bytes));
   }
@@ -222,7 +238,7 @@ std::optional<ManifestEntry> parse_entry_line(std::string_view line) {
   }
   entry.code_bytes = *code_bytes;
   entry.target = padded.substr(0, padded.find_last_not_of(' ') + 1);
-  if (!is_target(entry.target)) {
+  if (!is_manifest_target(entry.target)) {
     return std::nullopt;
   }
   return entry;

@@ -59,9 +59,14 @@ inline constexpr std::size_t kMaxHeaderBytes = 512;
 
 }  // namespace manifest
 
-/// True for 1 to kMaxNameBytes letters, digits, '.', '_' and '-', the first not '.' or '-'.
+/// True for 1 to kMaxNameBytes letters, digits, '.', '_', '+' and '-', the first not '.' or '-'.
 bool is_bundle_name(std::string_view name);
 
+/// What a line of a manifest can hold as a target.
+bool is_manifest_target(std::string_view target);
+
+/// What signatures are over: the header and the digest of each block, and so everything before the signatures.
+std::string signed_part(const Manifest& manifest);
 /// The whole text. REQUIRES: what parse_manifest checks.
 std::string manifest_text(const Manifest& manifest);
 /// Strict, all of it, the block digests too; signatures are read, not verified. Errors: kCacheError saying where.

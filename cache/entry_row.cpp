@@ -141,9 +141,13 @@ Result<EntryRow> seal_entry(const CacheKey& key, const CodeObject& code, const P
   row.log = code.log;
   row.source = code.source;
   row.sha256 = entry_sha256(row);
+  reseal_entry(row);
+  return row;
+}
+
+void reseal_entry(EntryRow& row) {
   row.checksum = entry_checksum(row);
   row.text_checksum = tool_checksum(row);
-  return row;
 }
 
 void bind_entry_row(Statement& statement, const EntryRow& row) {

@@ -73,6 +73,9 @@ std::int64_t entry_generation(const EntryRow& row);
 /// What a row adds to the database, without the page's own bookkeeping.
 std::int64_t entry_bytes(const EntryRow& row);
 
+/// Writes both fast checksums anew, after a change of columns that sha256 is not over: provenance, times, signature.
+void reseal_entry(EntryRow& row);
+
 /// Binds all columns to schema::kPutEntry; `row` must live until the statement is reset.
 void bind_entry_row(Statement& statement, const EntryRow& row);
 

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/kernel_cache.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
+#include "cache/bundle_layer.h"
 #include "cache/entry_row.h"
+#include "cache/row_signature.h"
 #include "cache/sqlite_store.h"
 
 namespace sinter {
@@ -31,6 +37,7 @@ std::string_view cache_layer_name(CacheLayer layer) {
   switch (layer) {
     case CacheLayer::kMemory: return "memory";
     case CacheLayer::kLocal: return "local";
+    case CacheLayer::kBundle: return "bundle";
   }
   return "?";
 }
@@ -39,6 +46,16 @@ KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
     : directory_(absolute_path(options.directory)),
       on_problem_(std::move(on_problem)),
       memory_(options.memory_bytes) {
+  signatures_ = load_keys(options);
+  if (!options.bundles.empty()) {
+    std::vector<std::string> places;
+    for (const std::string& place : options.bundles) {
+      places.push_back(absolute_path(place));
+    }
+    const BundleTrust trust{options.signatures, &signatures_->trusted, options.allow_shared_directory};
+    bundles_ = std::make_unique<BundleLayer>(std::move(places), trust,
+                                             [this](std::string problem) { report(std::move(problem)); });
+  }
   if (directory_.empty()) {
     return;
   }
@@ -46,11 +63,32 @@ KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
       SqliteStoreOptions{.directory = directory_,
                          .allow_shared_directory = options.allow_shared_directory,
                          .writer = std::move(options.writer),
-                         .busy_timeout = std::chrono::milliseconds(options.busy_timeout_ms)},
+                         .busy_timeout = std::chrono::milliseconds(options.busy_timeout_ms),
+                         .signatures = signatures_},
       [this](std::string problem) { report(std::move(problem)); });
 }
 
 KernelCache::~KernelCache() = default;
+
+std::shared_ptr<const RowSignatures> KernelCache::load_keys(const CacheOptions& options) {
+  auto signatures = std::make_shared<RowSignatures>();
+  signatures->policy = options.signatures;
+  if (options.signatures != SignaturePolicy::kNone) {
+    if (auto trusted = TrustedKeys::load(options.trusted_keys); trusted) {
+      signatures->trusted = std::move(*trusted);
+    } else {
+      report(fmt::format("no key is trusted: {}", trusted.error().message));
+    }
+  }
+  if (!options.signing_key.empty()) {
+    if (auto key = SigningKey::load(options.signing_key); key) {
+      signatures->key = std::move(*key);
+    } else {
+      report(fmt::format("nothing is signed: {}", key.error().message));
+    }
+  }
+  return signatures;
+}
 
 std::optional<CacheHit> KernelCache::lookup_memory(const CacheKey& key) {
   if (auto code = memory_.get(key); code && *code != nullptr) {
@@ -60,16 +98,21 @@ std::optional<CacheHit> KernelCache::lookup_memory(const CacheKey& key) {
   return std::nullopt;
 }
 
-std::vector<CacheKey> KernelCache::keys_of_spec(std::string_view spec) {
-  if (local_ == nullptr) {
-    return {};
+std::vector<CacheKey> KernelCache::keys_of_spec(std::string_view spec, std::string_view arch) {
+  std::vector<CacheKey> keys;
+  if (local_ != nullptr) {
+    if (auto found = local_->keys_of_spec(spec); found) {
+      keys = std::move(*found);
+    } else {
+      count_fault(found.error());
+    }
   }
-  auto keys = local_->keys_of_spec(spec);
-  if (!keys) {
-    count_fault(keys.error());
-    return {};
-  }
-  return std::move(*keys);
+  std::ranges::move(bundle_keys_of_spec(spec, arch), std::back_inserter(keys));
+  return keys;
+}
+
+std::vector<CacheKey> KernelCache::bundle_keys_of_spec(std::string_view spec, std::string_view arch) {
+  return bundles_ == nullptr ? std::vector<CacheKey>() : bundles_->keys_of_spec(spec, arch);
 }
 
 std::optional<CacheHit> KernelCache::lookup(const CacheKey& key) {
@@ -84,6 +127,13 @@ std::optional<CacheHit> KernelCache::lookup(const CacheKey& key) {
       count(local_hits_);
       (void)memory_.put(key, *code);  // The memory layer has no faults.
       return CacheHit{std::move(*code), CacheLayer::kLocal};
+    }
+  }
+  if (bundles_ != nullptr) {
+    if (auto code = bundles_->get(key); code != nullptr) {
+      count(bundle_hits_);
+      (void)memory_.put(key, code);
+      return CacheHit{std::move(code), CacheLayer::kBundle};
     }
   }
   count(misses_);
@@ -164,9 +214,11 @@ std::int64_t KernelCache::forget_failures(std::string_view key_prefix) {
 CacheCounters KernelCache::counters() const {
   return {.memory_hits = read(memory_hits_),
           .local_hits = read(local_hits_),
+          .bundle_hits = read(bundle_hits_),
           .misses = read(misses_),
-          .bad_entries = local_ == nullptr ? 0 : local_->bad_entries(),
-          .storage_faults = read(storage_faults_),
+          .bad_entries = (local_ == nullptr ? 0 : local_->bad_entries()) +
+                         (bundles_ == nullptr ? 0 : bundles_->bad_rows()),
+          .storage_faults = read(storage_faults_) + (bundles_ == nullptr ? 0 : bundles_->faults()),
           .stores = read(stores_)};
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// KernelCache: what the runtime asks before it compiles and tells after. It walks the layers in order (memory, then the
-// local database), fills the upper ones on a hit below, and turns every storage fault into a miss and a number.
+// KernelCache: what the runtime asks before it compiles and tells after. It walks the layers in order (memory, the
+// local database, read-only bundles), fills the upper ones on a hit below, and turns every storage fault into a miss and a number.
 
 #include <atomic>
 #include <cstddef>
@@ -14,7 +14,9 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/settings.h"
 #include "cache/cache_key.h"
 #include "cache/compile_failure.h"
 #include "cache/memory_store.h"
@@ -22,11 +24,13 @@
 
 namespace sinter {
 
+class BundleLayer;
 class SqliteStore;
+struct RowSignatures;
 
 /// Where a hit came from.
-enum class CacheLayer : std::uint8_t { kMemory, kLocal };
-std::string_view cache_layer_name(CacheLayer layer);  ///< "memory", "local".
+enum class CacheLayer : std::uint8_t { kMemory, kLocal, kBundle };
+std::string_view cache_layer_name(CacheLayer layer);  ///< "memory", "local", "bundle".
 
 struct CacheOptions {
   /// Holds the database; created (mode 0700) when first needed. Empty: memory only.
@@ -34,6 +38,11 @@ struct CacheOptions {
   std::size_t memory_bytes = 256u << 20;
   /// Accept a directory that others own or may write: they can then make this process run their code.
   bool allow_shared_directory = false;
+  /// Bundles and directories of bundles, asked in this order after the local database. Never written.
+  std::vector<std::string> bundles = {};
+  SignaturePolicy signatures = SignaturePolicy::kNone;
+  std::string trusted_keys = {};  ///< See TrustedKeys::load(); read once, here, unless the policy is kNone.
+  std::string signing_key = {};   ///< Signs what is stored; read once, here. Empty: nothing is signed.
   /// Kept with each entry as its origin, for tools: "sinter 0.1.0".
   std::string writer = {};
   /// The longest that one operation waits for other processes to leave the database.
@@ -49,6 +58,7 @@ struct CacheHit {
 struct CacheCounters {
   std::int64_t memory_hits = 0;
   std::int64_t local_hits = 0;
+  std::int64_t bundle_hits = 0;
   std::int64_t misses = 0;          ///< Lookups that no layer could answer, for whatever reason.
   std::int64_t bad_entries = 0;     ///< Entries that failed their checks and were set aside.
   std::int64_t storage_faults = 0;  ///< Operations that the storage failed: full, locked, not permitted, damaged, ...
@@ -72,8 +82,11 @@ class KernelCache {
   /// The same from the memory layer alone; a miss here is not counted, since lookup() follows it.
   std::optional<CacheHit> lookup_memory(const CacheKey& key);
 
-  /// Keys under which the spec is stored, by whatever compiler, newest first: for a process without a compiler.
-  std::vector<CacheKey> keys_of_spec(std::string_view spec);
+  /// Keys under which the spec is stored, by whatever compiler: for a process without a compiler. The local database's
+  /// come first, newest first.
+  std::vector<CacheKey> keys_of_spec(std::string_view spec, std::string_view arch);
+  /// Those of the bundles alone: whoever names a bundle wants what is in it, and not a compile.
+  std::vector<CacheKey> bundle_keys_of_spec(std::string_view spec, std::string_view arch);
 
   /// Keeps `code` in memory and, if it can, in the local database. REQUIRES: `code` is not null.
   void store(const CacheKey& key, std::shared_ptr<const CodeObject> code);
@@ -98,16 +111,19 @@ class KernelCache {
  private:
   void report(std::string problem);
   void count_fault(const Error& error);
+  std::shared_ptr<const RowSignatures> load_keys(const CacheOptions& options);
 
   const std::string directory_;
   const ProblemSink on_problem_;
   MemoryStore memory_;
-  std::unique_ptr<SqliteStore> local_;  // Null without a directory.
+  std::shared_ptr<const RowSignatures> signatures_;
+  std::unique_ptr<SqliteStore> local_;    // Null without a directory.
+  std::unique_ptr<BundleLayer> bundles_;  // Null without bundles.
 
   std::mutex problems_mutex_;  // Guards reported_; not held while the sink runs.
   std::set<std::string> reported_;
 
-  std::atomic<std::int64_t> memory_hits_{0}, local_hits_{0}, misses_{0}, storage_faults_{0}, stores_{0};
+  std::atomic<std::int64_t> memory_hits_{0}, local_hits_{0}, bundle_hits_{0}, misses_{0}, storage_faults_{0}, stores_{0};
 };
 
 }  // namespace sinter

@@ -17,6 +17,9 @@ inline constexpr std::int64_t kVersion = 2;
 /// user_version is not taken for a newer schema.
 constexpr std::int64_t application_id(std::int64_t version) { return 0x534e5400 + version; }
 
+/// The same of a bundle of this schema, "SNB": it is no cache to write, and a cache is no bundle.
+constexpr std::int64_t bundle_application_id(std::int64_t version) { return 0x534e4200 + version; }
+
 /// Rows of `bad`, `compiler_identity` and `failure` that are kept, newest first.
 inline constexpr std::int64_t kMaxBadRows = 32;
 inline constexpr std::int64_t kMaxIdentityRows = 256;
@@ -35,6 +38,12 @@ inline constexpr std::string_view kUseWal = "PRAGMA journal_mode=WAL";
 inline constexpr const char* kLockExclusively = "PRAGMA locking_mode=EXCLUSIVE";
 inline constexpr std::string_view kUseRollbackJournal = "PRAGMA journal_mode=DELETE";
 inline constexpr const char* kLockNormally = "PRAGMA locking_mode=NORMAL";
+
+// --- Bundles ---
+
+/// On an empty database, before its transaction. The page size is part of the bytes that two builds must agree on.
+extern const char* const kBeforeCreateBundle;
+extern const char* const kCreateBundle;  ///< In the transaction.
 
 // --- Entries ---
 

@@ -106,6 +106,29 @@ DbStatus SqliteConnection::query_row(Statement& statement, std::string_view sql,
   return statement.status();
 }
 
+DbStatus read_keys_of_spec(SqliteConnection& connection, std::string_view spec, std::vector<CacheKey>& out) {
+  constexpr std::int64_t kMost = 16;
+  for (std::int64_t passed = 0; passed < kMost; ++passed) {
+    bool found = false;
+    const DbStatus status = connection.query_row(
+        connection.get_spec_key, schema::kGetSpecKey,
+        [&](Statement& statement) {
+          statement.bind(1, spec);
+          statement.bind(2, passed);
+        },
+        [&](const Statement& statement) {
+          found = true;
+          if (auto fields = key_fields_from_json(statement.column_text(0))) {
+            out.push_back(make_cache_key(std::move(*fields)));
+          }
+        });
+    if (!status.ok() || !found) {
+      return status;
+    }
+  }
+  return {};
+}
+
 Result<OpenOutcome> open_connection(const DatabaseFiles& files, LockMode mode, JournalMode journal,
                                     std::chrono::milliseconds longest_wait, SqliteConnection& out) {
   SINTER_TRY(const DirectoryLock lock, DirectoryLock::acquire(files, mode, longest_wait));

@@ -8,9 +8,11 @@
 #include <functional>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/file.h"
 #include "base/result.h"
+#include "cache/cache_key.h"
 #include "cache/database_files.h"
 #include "cache/sqlite_db.h"
 
@@ -40,6 +42,10 @@ struct SqliteConnection {
   /// Gives the first row, if there is one, to `read`.
   DbStatus query_row(Statement& statement, std::string_view sql, const Binder& bind, const RowReader& read);
 };
+
+/// Appends the keys of entries of this spec, whatever compiler made them, newest first, at most 16. Of the rows nothing
+/// is checked but that their key fields parse: reading one finds out the rest.
+DbStatus read_keys_of_spec(SqliteConnection& connection, std::string_view spec, std::vector<CacheKey>& out);
 
 struct OpenOutcome {
   enum Kind : std::uint8_t {

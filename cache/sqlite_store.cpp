@@ -47,13 +47,22 @@ Result<std::shared_ptr<const CodeObject>> SqliteStore::get(const CacheKey& key) 
     return std::shared_ptr<const CodeObject>();
   }
   // The digests are computed here, when the connection is free for others again.
+  std::string refusal;
   const auto open = [&]() -> Result<CodeObject> {
     SINTER_TRY(EntryRow columns, std::move(*row));
+    refusal = options_.signatures == nullptr ? "" : options_.signatures->refusal(columns);
     return open_entry(std::move(columns), {key.digest, key_fields});
   };
   auto code = open();
   if (!code) {
     set_entry_aside(key, code.error().message);
+    return std::shared_ptr<const CodeObject>();
+  }
+  if (!refusal.empty()) {
+    // The row stays: under another policy, or with another key trusted, it is good.
+    on_problem_(fmt::format("an entry of the kernel cache {} is not used since {}, and SINTER_SIGNATURES is all; such "
+                            "kernels are compiled again, and signed if SINTER_SIGNING_KEY is set",
+                            pool_.files().database, refusal));
     return std::shared_ptr<const CodeObject>();
   }
   return std::make_shared<const CodeObject>(std::move(*code));
@@ -64,7 +73,14 @@ Result<void> SqliteStore::put(const CacheKey& key, std::shared_ptr<const CodeObj
 }
 
 Result<void> SqliteStore::put(const CacheKey& key, std::shared_ptr<const CodeObject> code, std::string_view origin) {
-  SINTER_TRY(const EntryRow row, seal_entry(key, *code, {.writer = options_.writer, .origin = origin}));
+  SINTER_TRY(EntryRow row, seal_entry(key, *code, {.writer = options_.writer, .origin = origin}));
+  return put_row(std::move(row));
+}
+
+Result<void> SqliteStore::put_row(EntryRow row) {
+  if (options_.signatures != nullptr) {
+    options_.signatures->sign(row);
+  }
   return write([&](SqliteConnection& connection) {
     DbStatus status = connection.execute(connection.put_entry, schema::kPutEntry,
                                          [&](Statement& statement) { bind_entry_row(statement, row); });
@@ -106,31 +122,10 @@ void SqliteStore::set_entry_aside(const CacheKey& key, const std::string& reason
 }
 
 Result<std::vector<CacheKey>> SqliteStore::keys_of_spec(std::string_view spec) {
-  constexpr std::int64_t kMost = 16;
   std::vector<CacheKey> keys;
   SINTER_TRY_VOID(pool_.run("read", [&](SqliteConnection& connection) {
     keys.clear();
-    DbStatus status;
-    for (std::int64_t passed = 0; passed < kMost && status.ok(); ++passed) {
-      bool found = false;
-      status = connection.query_row(
-          connection.get_spec_key, schema::kGetSpecKey,
-          [&](Statement& statement) {
-            statement.bind(1, spec);
-            statement.bind(2, passed);
-          },
-          [&](const Statement& statement) {
-            found = true;
-            // Fields that do not parse belong to a damaged row, which the next read of it finds out.
-            if (auto fields = key_fields_from_json(statement.column_text(0))) {
-              keys.push_back(make_cache_key(std::move(*fields)));
-            }
-          });
-      if (!found) {
-        break;
-      }
-    }
-    return status;
+    return read_keys_of_spec(connection, spec, keys);
   }));
   return keys;
 }

@@ -16,6 +16,7 @@
 
 #include "cache/compile_failure.h"
 #include "cache/connection_pool.h"
+#include "cache/row_signature.h"
 #include "cache/store.h"
 
 namespace sinter {
@@ -26,6 +27,8 @@ struct SqliteStoreOptions {
   std::string writer = {};              ///< See CacheOptions.
   std::chrono::milliseconds busy_timeout{500};
   JournalMode journal = JournalMode::kAutomatic;
+  /// Signs what is stored, and says which rows may be used. Null: no row is signed, none needs to be.
+  std::shared_ptr<const RowSignatures> signatures = {};
 };
 
 /// Thread-safe. Nothing is opened before the first operation.
@@ -41,6 +44,9 @@ class SqliteStore final : public Store {
   Result<void> put(const CacheKey& key, std::shared_ptr<const CodeObject> code) override;
   /// The same for a code object that was not compiled here; `origin` as in Provenance.
   Result<void> put(const CacheKey& key, std::shared_ptr<const CodeObject> code, std::string_view origin);
+
+  /// The same for a whole row, as it is but for its signature. REQUIRES: check_whole_entry() found nothing.
+  Result<void> put_row(EntryRow row);
 
   /// Keys of stored entries of this spec, whatever compiler made them, newest first, at most 16. Errors: kCacheError.
   Result<std::vector<CacheKey>> keys_of_spec(std::string_view spec);

@@ -287,6 +287,7 @@ sinter_status sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stat
   full.compiles = counters.compiles;
   full.failed_compiles = counters.failed_compiles;
   full.refused = counters.refused;
+  full.bundle_hits = counters.cache.bundle_hits;
   std::memcpy(stats, &full, std::min<std::size_t>(stats->struct_size, sizeof full));
   return SINTER_OK;
 }

@@ -49,6 +49,10 @@ Runtime::Runtime(RuntimeOptions options)
   CacheOptions cache;
   cache.directory = options_.settings.cache_dir;
   cache.allow_shared_directory = options_.settings.shared_cache_dir;
+  cache.bundles = options_.settings.bundles;
+  cache.signatures = options_.settings.signatures;
+  cache.trusted_keys = options_.settings.trusted_keys;
+  cache.signing_key = options_.settings.signing_key;
   cache.writer = fmt::format("sinter {}", kVersion);
   cache_ = std::make_unique<KernelCache>(std::move(cache), [this](const std::string& problem) { log_.warn(problem); });
   service_ = std::make_unique<CompileService>(options_.settings, *cache_, log_);

@@ -32,7 +32,7 @@ TEST_CASE("nothing is on because a variable is unset") {
 
 TEST_CASE("an unknown word in a variable is an error that names variable, value and what is allowed") {
   const std::pair<const char*, const char*> bad[] = {{"SINTER_CHECKED", "yes please"}, {"SINTER_COMPILE", ""}, {"SINTER_LOG", "verbose"},
-                                                     {"SINTER_WORKERS", "-1"},        {"SINTER_AMD_COMPILER", "hipcc"}};
+                                                     {"SINTER_WORKERS", "-1"}, {"SINTER_SIGNATURES", "some"},       {"SINTER_AMD_COMPILER", "hipcc"}};
   for (const auto& [name, value] : bad) {
     environment = {{name, value}};
     const auto settings = read_settings(get);
@@ -40,6 +40,33 @@ TEST_CASE("an unknown word in a variable is an error that names variable, value 
     CHECK(settings.error().code == ErrorCode::kInvalidRequest);
     CHECK_THAT(settings.error().message, Contains(name) && Contains(std::string("'") + value + "'") && Contains("allowed"));
   }
+}
+
+TEST_CASE("bundles are separated by colons, and empty places are none") {
+  const auto bundles = [](const char* value) {
+    environment = {{"SINTER_BUNDLES", value}};
+    return read_settings(get)->bundles;
+  };
+  CHECK(bundles("").empty());
+  CHECK(bundles("/a") == std::vector<std::string>{"/a"});
+  CHECK(bundles(":/a/x.sinter::b:") == std::vector<std::string>{"/a/x.sinter", "b"});
+}
+
+TEST_CASE("what must be signed is nothing until somebody says so") {
+  environment = {{"HOME", "/home/a"}};
+  CHECK(read_settings(get)->signatures == SignaturePolicy::kNone);
+  CHECK(read_settings(get)->trusted_keys == "/home/a/.config/sinter/trusted");
+  CHECK(read_settings(get)->signing_key.empty());
+  for (const auto& [word, policy] : {std::pair{"none", SignaturePolicy::kNone}, std::pair{"signed", SignaturePolicy::kSigned},
+                                     std::pair{"all", SignaturePolicy::kAll}}) {
+    environment["SINTER_SIGNATURES"] = word;
+    CHECK(read_settings(get)->signatures == policy);
+    CHECK(signature_policy_name(policy) == word);
+  }
+  environment["XDG_CONFIG_HOME"] = "/x";
+  CHECK(read_settings(get)->trusted_keys == "/x/sinter/trusted");
+  environment["SINTER_TRUSTED_KEYS"] = "/keys";
+  CHECK(read_settings(get)->trusted_keys == "/keys");
 }
 
 TEST_CASE("the cache directory follows SINTER_CACHE_DIR, then XDG_CACHE_HOME, then HOME") {

@@ -147,6 +147,7 @@ typedef struct sinter_stats {
   uint32_t struct_size; /* set by the caller: sizeof(sinter_stats) */
   uint32_t reserved;
   int64_t memory_hits, local_hits, misses, bad_entries, storage_faults, compiles, failed_compiles, refused;
+  int64_t bundle_hits;
 } sinter_stats;
 
 /* Fills the struct. SINTER_INVALID_REQUEST for a NULL argument or a struct_size below this one's. */

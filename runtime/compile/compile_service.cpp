@@ -102,7 +102,7 @@ std::optional<CompiledCode> CompileService::built_elsewhere(const KernelSpec& sp
   if (!wanted) {
     return std::nullopt;
   }
-  for (CacheKey& key : cache_.keys_of_spec(spec.name())) {
+  for (CacheKey& key : cache_.keys_of_spec(spec.name(), spec.arch->name)) {
     if (!same_but_compiler(key, *wanted)) {
       continue;
     }
