@@ -107,6 +107,13 @@ Result<void> set_log_level(Settings& settings, std::string_view value) {
   return not_allowed(value, "debug, info, warn, error, off");
 }
 
+// AITER reads everything but "0" as on, also words such as "false"; here a word that is neither is an error.
+Result<void> set_vskip(Settings& settings, std::string_view value) {
+  if (value != "0" && value != "1") return not_allowed(value, "0, 1");
+  settings.vskip = value == "1";
+  return {};
+}
+
 constexpr Row kRows[] = {
     {{"SINTER_CACHE_DIR", "$XDG_CACHE_HOME/sinter or ~/.cache/sinter", "directory of the local cache; empty text: memory only"},
      set_text<&Settings::cache_dir>},
@@ -134,6 +141,8 @@ constexpr Row kRows[] = {
     {{"SINTER_HOST_THREADS", "0", "threads of the host device; 0: one per core"}, set_count<&Settings::host_threads, 0, 4096>},
     {{"SINTER_CHECKED", "off", "every launch compares its buffers with the kernel's declared footprint"}, set_switch<&Settings::checked>},
     {{"SINTER_LOG", "warn", "debug, info, warn, error or off; to stderr unless the host takes the messages"}, set_log_level},
+    {{"AITER_ENABLE_VSKIP", "unset: vskip where it is known to be safe", "0: no vskip; 1: vskip, which is refused where it is not known to be safe; for AMD requests that leave it open"},
+     set_vskip},
 };
 
 /// "sinter" in the user's directory for one purpose (XDG base directories); empty without a home.

@@ -6,6 +6,7 @@
 // is not known is an error.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,6 +52,7 @@ struct Settings {
   std::int64_t host_threads = 0;       ///< SINTER_HOST_THREADS: of the host device; 0: every core of this process.
   bool checked = false;                ///< SINTER_CHECKED: every launch compares buffers with the declared footprint.
   LogLevel log_level = LogLevel::kWarn;
+  std::optional<bool> vskip;           ///< AITER_ENABLE_VSKIP: what a request that leaves vskip open gets on AMD; unset: decided by device and driver.
 };
 
 /// One row of the table, for help texts and the docs.

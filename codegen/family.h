@@ -52,6 +52,8 @@ struct ResolveTarget {
   const Arch* arch = nullptr;
   bool vskip_safe = false;        ///< A sourced capability row says device and driver are safe with vskip.
   std::int64_t unit_count = 0;    ///< SMs or CUs; cores on the host.
+  /// What an open vskip gets on AMD (kVskipOn, kVskipOff); kVskipAuto: on where it is safe.
+  std::int64_t open_vskip = kVskipAuto;
 };
 
 /// What the launch of a body depends on.

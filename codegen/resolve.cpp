@@ -84,6 +84,9 @@ Result<void> resolve_vskip(KernelSpec& spec, const ResolveTarget& target) {
     return {};
   }
   std::int64_t& vskip = spec.values[static_cast<std::size_t>(index)];
+  if (vskip == kVskipAuto && target.arch->vendor == Vendor::kAmd) {
+    vskip = target.open_vskip;
+  }
   if (vskip == kVskipOn && !target.arch->has_setvskip) {
     return make_error(ErrorCode::kUnsupported,
                       fmt::format("{}: vskip is 'on', but {} has no s_setvskip (gfx6 to gfx9 have it); ask for 'auto' or 'off'",

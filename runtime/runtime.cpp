@@ -164,7 +164,7 @@ Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest
   const auto start = std::chrono::steady_clock::now();
 
   // 1. Fill in the defaults; reject what cannot exist.
-  SINTER_TRY(const KernelSpec spec, resolve_for_device(request, {device.build_arch, is_vskip_safe(device.caps), device.caps.unit_count.value.value_or(0)}));
+  SINTER_TRY(const KernelSpec spec, resolve_for_device(request, resolve_target(device.caps, *device.build_arch, options_.settings)));
   const std::pair<int, std::string> name(device_index, spec.name());
   if (origin != nullptr) {
     origin->resolve_ms = milliseconds_since(start);

@@ -69,6 +69,21 @@ TEST_CASE("what must be signed is nothing until somebody says so") {
   CHECK(read_settings(get)->trusted_keys == "/keys");
 }
 
+TEST_CASE("AITER_ENABLE_VSKIP takes 0 and 1, changes nothing while it is unset, and refuses any other word") {
+  environment.clear();
+  CHECK_FALSE(read_settings(get)->vskip.has_value());
+  environment = {{"AITER_ENABLE_VSKIP", "0"}};
+  CHECK(read_settings(get)->vskip == false);
+  environment = {{"AITER_ENABLE_VSKIP", "1"}};
+  CHECK(read_settings(get)->vskip == true);
+  for (const char* word : {"", "on", "off", "true", "false", "00", "2", " 1"}) {
+    environment = {{"AITER_ENABLE_VSKIP", word}};
+    const auto settings = read_settings(get);
+    REQUIRE_FALSE(settings);
+    CHECK_THAT(settings.error().message, Contains("AITER_ENABLE_VSKIP") && Contains("allowed: 0, 1"));
+  }
+}
+
 TEST_CASE("the cache directory follows SINTER_CACHE_DIR, then XDG_CACHE_HOME, then HOME") {
   environment = {{"HOME", "/home/a"}};
   CHECK(read_settings(get)->cache_dir == "/home/a/.cache/sinter");

@@ -89,8 +89,10 @@ TEST_CASE("the JSON of devices has each cell with its source, and live devices w
   CHECK(row["pci_devices"][0] == "74a1");
   CHECK(row["unit_count"]["value"] == 304);
   CHECK(row["unit_count"]["confidence"] == "documented");
-  CHECK(row["vskip_safe"]["value"].is_null());
-  CHECK(row["vskip_safe"]["confidence"] == "unknown");
+  CHECK(row["vskip_safe"]["value"] == json{{"driver", "simhip-fixed"}});
+  CHECK(row["memory_bandwidth"]["value"] == 5.3e12);
+  CHECK(parsed["devices"][4]["bf16_flops"]["value"].is_null());
+  CHECK(parsed["devices"][4]["bf16_flops"]["confidence"] == "unknown");
   CHECK(parsed["live"][0]["caps"]["unit_count"]["confidence"] == "reported");
   CHECK(parsed["live"][0]["differences"].size() == 1);
   CHECK_THAT(live_devices_to_text(std::span(&live, 1)),

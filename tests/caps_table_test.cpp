@@ -3,6 +3,7 @@
 #include <string>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "runtime/caps/cells.h"
 #include "runtime/caps/device_caps.h"
@@ -78,8 +79,34 @@ TEST_CASE("rows agree with the limits of their arch where both know a number") {
 TEST_CASE("no device of the built-in table is known to be safe with vskip") {
   for (const DeviceCaps& caps : builtin_table()) {
     CHECK_FALSE(is_vskip_safe(caps));
-    CHECK_FALSE(caps.vskip_safe.value.has_value());
+    CHECK_FALSE(may_be_vskip_safe(caps));
+    DeviceCaps live = caps;
+    for (const char* driver : {"60443482 amdgpu 6.10.5 kfd 1.17", "60443482 amdgpu 99", "60443482 simhip 1", "13.0"}) {
+      live.driver_version = driver;
+      CHECK_FALSE(is_vskip_safe(live));
+    }
+    // The simulator is the one driver that a row may vouch for: Sinter's own.
+    live.driver_version = "60443482 simhip-fixed 1";
+    CHECK(is_vskip_safe(live) == (caps.arch->has_setvskip && caps.arch->wave_size == 64));
   }
+}
+
+TEST_CASE("a row may call a range of drivers safe with vskip, and an unknown driver is not in it") {
+  auto table = builtin_table();
+  REQUIRE(merge_capability_table(
+      table, file_with(R"({"name": "MI300X", "arch": "gfx942", "vskip_safe": [{"driver": "amdgpu", "min": "6.16.6"}, "s"]})"), "extra.json"));
+  DeviceProperties live;
+  live.name = "MI300X";
+  live.arch = "gfx942";
+  const std::pair<const char*, bool> drivers[] = {{"60443482 amdgpu 6.16.6", true}, {"60443482 amdgpu 7.0 kfd 1.18", true},
+                                                  {"60443482 amdgpu 6.16.5", false}, {"60443482 amdgpu srcversion:AB", false},
+                                                  {"60443482", false},               {"", false}};
+  for (const auto& [driver, is_safe] : drivers) {
+    live.driver_version = driver;
+    INFO(driver);
+    CHECK(is_vskip_safe(caps_of_live_device(table, live, nullptr)) == is_safe);
+  }
+  CHECK(may_be_vskip_safe(row(table, "MI300X")));
 }
 
 TEST_CASE("devices of one arch are told apart") {
@@ -138,6 +165,10 @@ TEST_CASE("a capability file with a mistake is refused with the row and the fiel
              Contains("\"fnuz\""));
   CHECK_THAT(merge_error(file_with(R"({"name": "X", "arch": "gfx942", "vskip_safe": ["yes", "s"]})")),
              Contains("true or false"));
+  for (const char* range : {"{}", R"({"min": "six"})", R"({"min": 6})", R"({"from": "6"})", R"({"driver": ""})"}) {
+    CHECK_THAT(merge_error(file_with(fmt::format(R"({{"name": "X", "arch": "gfx942", "vskip_safe": [{}, "s"]}})", range))),
+               Contains("or the drivers that are safe"));
+  }
   CHECK_THAT(merge_error(file_with(R"({"name": "X", "arch": "gfx942", "pci_devices": [["0x74a1"], "s"]})")),
              Contains("four hexadecimal digits"));
   CHECK_THAT(merge_error(file_with(R"({"name": "X", "arch": "gfx942"}, {"name": "x", "arch": "gfx950"})")),

@@ -57,6 +57,11 @@ TEST_CASE("PCI ids that cannot be read are unknown") {
   CHECK_FALSE(read_pci_ids(sys.root(), "").vendor);
 }
 
+TEST_CASE("a file that is not KFD's has no KFD version") {
+  CHECK(read_kfd_version("/dev/null").empty());
+  CHECK(read_kfd_version("/nowhere/kfd").empty());
+}
+
 TEST_CASE("amdgpu's version is its own, else its source's, else empty") {
   const FakeSys sys;
   CHECK(read_amdgpu_version(sys.root()).empty());

@@ -99,6 +99,27 @@ std::optional<std::string> parse_value(const json& value, CellUnit, const std::s
   return value == "ocp" || value == "fnuz" || value == "none" ? std::optional(value.get<std::string>()) : std::nullopt;
 }
 
+// true or false for every driver, or the range of drivers that are safe.
+std::optional<VskipSafety> parse_value(const json& value, CellUnit, const VskipSafety&) {
+  if (value.is_boolean()) {
+    return VskipSafety(value.get<bool>());
+  }
+  if (!expect_fields(value, "", {}, {"driver", "min", "max"}) || value.empty()) {
+    return std::nullopt;
+  }
+  VskipSafety safety(true);
+  for (const auto& [field, member] : {std::pair("driver", &DriverRange::driver), std::pair("min", &DriverRange::min),
+                                      std::pair("max", &DriverRange::max)}) {
+    const auto text = string_field(value, "", field);
+    const bool is_version = member != &DriverRange::driver;
+    if (!text || (value.contains(field) && is_version && !is_dotted_number(*text))) {
+      return std::nullopt;
+    }
+    safety.drivers.*member = *text;
+  }
+  return safety;
+}
+
 std::string_view expected(CellUnit unit) {
   switch (unit) {
     case CellUnit::kCount: return "a whole number above 0";
@@ -107,6 +128,8 @@ std::string_view expected(CellUnit unit) {
     case CellUnit::kFlops: return "a number above 0";
     case CellUnit::kWord: return "\"ocp\", \"fnuz\" or \"none\"";
     case CellUnit::kYesNo: return "true or false";
+    case CellUnit::kVskip:
+      return "true or false, or the drivers that are safe, such as {\"driver\": \"amdgpu\", \"min\": \"6.16.6\", \"max\": \"6.18\"}";
   }
   return "a value";
 }

@@ -11,7 +11,7 @@
 namespace sinter {
 
 /// What a cell's number counts, for reading and for printing.
-enum class CellUnit : std::uint8_t { kCount, kBytes, kBytesPerSecond, kFlops, kWord, kYesNo };
+enum class CellUnit : std::uint8_t { kCount, kBytes, kBytesPerSecond, kFlops, kWord, kYesNo, kVskip };
 
 /// Calls visit(field name, cell, unit) for each sourced cell, in the order of the file. `caps` may be const.
 template <class Caps, class Visitor>
@@ -31,7 +31,7 @@ void visit_cells(Caps& caps, Visitor&& visit) {
   visit("fp8_flops", caps.fp8_flops, CellUnit::kFlops);
   visit("fp8_format", caps.fp8_format, CellUnit::kWord);
   visit("has_setvskip", caps.has_setvskip, CellUnit::kYesNo);
-  visit("vskip_safe", caps.vskip_safe, CellUnit::kYesNo);
+  visit("vskip_safe", caps.vskip_safe, CellUnit::kVskip);
 }
 
 }  // namespace sinter

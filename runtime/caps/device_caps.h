@@ -9,10 +9,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
+#include "base/settings.h"
 #include "codegen/arch.h"
+#include "codegen/family.h"
+#include "runtime/caps/driver_version.h"
 #include "runtime/device/driver.h"
 
 namespace sinter {
@@ -25,6 +29,16 @@ struct Sourced {
   std::optional<T> value;
   std::string source;  ///< Where the number comes from, one sentence; "reported by the driver" for live devices.
   Confidence confidence = Confidence::kUnsourced;
+};
+
+/// Whether preempted waves keep their registers while VSKIP is set. It depends on the driver, whose trap handler saves
+/// them, so a claim may be limited to a range of drivers; outside of it nothing is claimed.
+struct VskipSafety {
+  bool safe = false;
+  DriverRange drivers;
+  VskipSafety() = default;
+  VskipSafety(bool is_safe, DriverRange range = {}) : safe(is_safe), drivers(std::move(range)) {}  // NOLINT: implicit by design
+  friend bool operator==(const VskipSafety&, const VskipSafety&) = default;
 };
 
 /// Sizes in bytes. Immutable.
@@ -48,14 +62,25 @@ struct DeviceCaps {
   Sourced<double> fp8_flops;
   Sourced<std::string> fp8_format;  ///< "ocp", "fnuz" or "none".
   Sourced<bool> has_setvskip;       ///< The instruction exists.
-  /// Preempted waves keep their registers while VSKIP is set: device and driver known safe. False or unknown: unsafe.
-  Sourced<bool> vskip_safe;
+  Sourced<VskipSafety> vskip_safe;  ///< False, unknown, or a driver outside of its range: unsafe.
+  /// Of the live device, or the one that is asked about; empty: unknown. Not a cell: no row has it.
+  std::string driver_version;
   std::string note;  ///< "seen as two devices of 110 CUs", ...
 };
 
-/// True if a sourced cell says that device and driver are safe with vskip. Unknown is unsafe.
+/// True if a sourced cell says that device and driver (caps.driver_version) are safe with vskip. Unknown is unsafe.
 /// This is what ResolveTarget::vskip_safe (codegen/family.h) is made from.
-inline bool is_vskip_safe(const DeviceCaps& caps) { return caps.vskip_safe.value.value_or(false); }
+bool is_vskip_safe(const DeviceCaps& caps);
+
+/// True if the cell calls some driver of hardware safe: such a device may ask for vskip kernels. A simulator's does not
+/// count.
+bool may_be_vskip_safe(const DeviceCaps& caps);
+
+/// What a request is resolved for on this device, built for `arch`, under these settings.
+ResolveTarget resolve_target(const DeviceCaps& caps, const Arch& arch, const Settings& settings);
+
+/// Why is_vskip_safe says what it says: "a sourced row calls MI300X safe with ... (source)", for messages.
+std::string explain_vskip_safety(const DeviceCaps& caps);
 
 std::string_view confidence_name(Confidence confidence);  ///< "unknown", "unsure", "documented", ...
 

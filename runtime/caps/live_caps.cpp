@@ -133,6 +133,7 @@ DeviceCaps caps_of_live_device(const std::vector<DeviceCaps>& table, const Devic
   const Match match = match_row(table, device, live);
   DeviceCaps caps = match.row != nullptr ? *match.row : caps_without_row(device, live);
   caps.arch = live;
+  caps.driver_version = device.driver_version;
   if (differences != nullptr && match.row == nullptr && !match.conflict.empty()) {
     differences->push_back(match.conflict);
   }

@@ -14,11 +14,7 @@ std::vector<Finding> examine_quirks(const KernelSpec& spec, const DeviceCaps& ca
     if (!quirk_matches(quirk, spec, caps, driver_version)) {
       continue;
     }
-    const bool ranged = !quirk.driver_min.empty() || !quirk.driver_max.empty();
-    const std::string drivers =
-        ranged ? fmt::format(", drivers {} to {}", quirk.driver_min.empty() ? "any" : quirk.driver_min,
-                             quirk.driver_max.empty() ? "any" : quirk.driver_max)
-               : std::string();
+    const std::string drivers = quirk.drivers.is_open() ? std::string() : ", " + to_string(quirk.drivers);
     findings.push_back(
         {CheckStep::kQuirks, "quirk", false,
          fmt::format("quirk '{}' denies it: {} (kernels {}, devices {}{}; this driver is {}; see {})", quirk.id,

@@ -2,7 +2,6 @@
 #include "runtime/caps/quirks.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -20,50 +19,6 @@ using nlohmann::json;
 constexpr int kFormat = 1;
 
 Error bad(std::string message) { return make_error(ErrorCode::kInvalidRequest, std::move(message)); }
-
-// The dotted numbers a version starts with: "50221153" is one, "6.8.5-rc1" three, "unknown" none.
-std::vector<std::uint64_t> version_parts(std::string_view text) {
-  std::vector<std::uint64_t> parts;
-  while (!text.empty()) {
-    std::uint64_t part = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), part);
-    if (error != std::errc{}) {
-      break;
-    }
-    parts.push_back(part);
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (!text.starts_with('.')) {
-      break;
-    }
-    text.remove_prefix(1);
-  }
-  return parts;
-}
-
-bool is_dotted_number(std::string_view text) {
-  return text.find_first_not_of("0123456789.") == std::string_view::npos && !text.ends_with('.') &&
-         text.find("..") == std::string_view::npos && !version_parts(text).empty();
-}
-
-// The driver that ranges are about: the kernel's, which owns queues and preemption. HIP reports its own single number
-// and, where the kernel driver tells its version, "amdgpu X.Y.Z" behind it; that number alone says nothing of the kernel.
-std::string_view ranged_version(std::string_view reported) {
-  constexpr std::string_view kKernelDriver = "amdgpu ";
-  const std::size_t at = reported.find(kKernelDriver);
-  if (at != std::string_view::npos) {
-    return reported.substr(at + kKernelDriver.size());
-  }
-  return reported.find('.') == std::string_view::npos ? std::string_view() : reported;
-}
-
-bool is_driver_in_range(const Quirk& quirk, std::string_view reported) {
-  const std::string_view version = ranged_version(reported);
-  if (version_parts(version).empty()) {
-    return true;
-  }
-  return (quirk.driver_min.empty() || compare_versions(version, quirk.driver_min) >= 0) &&
-         (quirk.driver_max.empty() || compare_versions(version, quirk.driver_max) <= 0);
-}
 
 bool is_in_ranges(const Quirk& quirk, const KernelSpec& spec) {
   for (const QuirkRange& range : quirk.ranges) {
@@ -131,19 +86,20 @@ Result<Quirk> parse_quirk(const json& value, std::string_view file_name, std::si
   const std::string where = named ? fmt::format("{}: quirk '{}'", file_name, value["id"].get<std::string>())
                                   : fmt::format("{}: quirk {}", file_name, index);
   SINTER_TRY_VOID(expect_fields(value, where, {"id", "spec", "reason", "reference"},
-                                {"device", "driver_min", "driver_max", "ranges"}));
+                                {"device", "driver", "driver_min", "driver_max", "ranges"}));
   Quirk quirk;
   SINTER_TRY(quirk.id, string_field(value, where, "id"));
   SINTER_TRY(quirk.spec_pattern, string_field(value, where, "spec"));
   SINTER_TRY(quirk.device_pattern, string_field(value, where, "device", quirk.device_pattern));
-  SINTER_TRY(quirk.driver_min, string_field(value, where, "driver_min"));
-  SINTER_TRY(quirk.driver_max, string_field(value, where, "driver_max"));
+  SINTER_TRY(quirk.drivers.driver, string_field(value, where, "driver"));
+  SINTER_TRY(quirk.drivers.min, string_field(value, where, "driver_min"));
+  SINTER_TRY(quirk.drivers.max, string_field(value, where, "driver_max"));
   SINTER_TRY(quirk.reason, string_field(value, where, "reason"));
   SINTER_TRY(quirk.reference, string_field(value, where, "reference"));
-  for (const std::string* version : {&quirk.driver_min, &quirk.driver_max}) {
+  for (const std::string* version : {&quirk.drivers.min, &quirk.drivers.max}) {
     if (!version->empty() && !is_dotted_number(*version)) {
       return bad(fmt::format("{}, field '{}': '{}' is not dotted numbers, such as 6.8.5", where,
-                             version == &quirk.driver_min ? "driver_min" : "driver_max", *version));
+                             version == &quirk.drivers.min ? "driver_min" : "driver_max", *version));
     }
   }
   if (value.contains("ranges")) {
@@ -179,7 +135,7 @@ Result<std::vector<Quirk>> parse_quirks(std::string_view text, std::string_view 
 bool quirk_matches(const Quirk& quirk, const KernelSpec& spec, const DeviceCaps& caps,
                    std::string_view driver_version) {
   return glob_match(quirk.spec_pattern, spec.name()) && glob_match(quirk.device_pattern, caps.name) &&
-         is_driver_in_range(quirk, driver_version) && is_in_ranges(quirk, spec);
+         driver_in_range(quirk.drivers, driver_version) != InRange::kNo && is_in_ranges(quirk, spec);
 }
 
 bool glob_match(std::string_view pattern, std::string_view text) {
@@ -201,13 +157,6 @@ bool glob_match(std::string_view pattern, std::string_view text) {
     }
   }
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
-
-int compare_versions(std::string_view a, std::string_view b) {
-  auto left = version_parts(a), right = version_parts(b);
-  left.resize(std::max(left.size(), right.size()));
-  right.resize(left.size());
-  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 }  // namespace sinter

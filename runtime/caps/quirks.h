@@ -26,9 +26,7 @@ struct Quirk {
   std::string id;                      ///< Short name for messages.
   std::string spec_pattern;            ///< Shell-style pattern (* and ?) over the spec's name.
   std::string device_pattern = "*";    ///< Over the capability row's name, not its aliases.
-  /// Inclusive, dotted numbers; empty: open. Of CUDA's version, or of amdgpu's: HIP's own number is no driver's. A driver
-  /// of unknown version is in every range.
-  std::string driver_min, driver_max;
+  DriverRange drivers;                 ///< A driver of unknown version is in every range.
   std::vector<QuirkRange> ranges;
   std::string reason;
   std::string reference;
@@ -45,7 +43,5 @@ bool quirk_matches(const Quirk& quirk, const KernelSpec& spec, const DeviceCaps&
 
 /// * matches any run of characters, ? one.
 bool glob_match(std::string_view pattern, std::string_view text);
-/// Compares dotted numbers: -1, 0, 1. Missing parts are 0; whatever follows the numbers ("6.8.5-rc1") is ignored.
-int compare_versions(std::string_view a, std::string_view b);
 
 }  // namespace sinter

@@ -38,6 +38,9 @@ std::string format_value(double value, CellUnit unit) {
   return fmt::format("{:.4g} {}", value / 1e12, unit == CellUnit::kFlops ? "TFLOPS" : "TB/s");
 }
 std::string format_value(bool value, CellUnit) { return value ? "yes" : "no"; }
+std::string format_value(const VskipSafety& value, CellUnit) {
+  return !value.safe ? "no" : value.drivers.is_open() ? "yes" : to_string(value.drivers);
+}
 std::string format_value(const std::string& value, CellUnit) { return value; }
 
 template <class T>
@@ -68,6 +71,24 @@ std::string format_table(const std::vector<std::vector<std::string>>& lines) {
   return text;
 }
 
+template <class T>
+ordered_json value_to_json(const T& value) {
+  return value;
+}
+ordered_json value_to_json(const VskipSafety& value) {
+  if (!value.safe || value.drivers.is_open()) {
+    return value.safe;
+  }
+  ordered_json range = ordered_json::object();
+  for (const auto& [field, text] : {std::pair("driver", value.drivers.driver), std::pair("min", value.drivers.min),
+                                    std::pair("max", value.drivers.max)}) {
+    if (!text.empty()) {
+      range[field] = text;
+    }
+  }
+  return range;
+}
+
 ordered_json row_to_json(const DeviceCaps& caps) {
   ordered_json row = {{"name", caps.name}, {"aliases", caps.aliases}};
   std::vector<std::string> ids;
@@ -80,7 +101,7 @@ ordered_json row_to_json(const DeviceCaps& caps) {
     ordered_json& out = row[std::string(field)];
     out = {{"value", nullptr}, {"confidence", confidence_name(cell.value ? cell.confidence : Confidence::kUnsourced)}};
     if (cell.value) {
-      out["value"] = *cell.value;
+      out["value"] = value_to_json(*cell.value);
       out["source"] = cell.source;
     }
   });
@@ -170,7 +191,7 @@ std::string devices_to_text(const std::vector<DeviceCaps>& table) {
          format_cell(caps.registers_per_thread, CellUnit::kCount), format_cell(caps.memory_bytes, CellUnit::kBytes),
          format_cell(caps.memory_bandwidth, CellUnit::kBytesPerSecond), format_cell(caps.bf16_flops, CellUnit::kFlops),
          format_cell(caps.fp8_flops, CellUnit::kFlops), format_cell(caps.fp8_format, CellUnit::kWord),
-         format_cell(caps.has_setvskip, CellUnit::kYesNo), format_cell(caps.vskip_safe, CellUnit::kYesNo)});
+         format_cell(caps.has_setvskip, CellUnit::kYesNo), format_cell(caps.vskip_safe, CellUnit::kVskip)});
   }
   return format_table(lines);
 }

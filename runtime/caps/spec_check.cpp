@@ -41,14 +41,10 @@ Finding examine_shared_memory(const KernelSpec& spec, const BodyPlan& plan, cons
 
 // Why an instruction that exists is refused. The link between vskip and the crash is likely, not proven, and said so.
 std::string unsafe_reason(const DeviceCaps& caps) {
-  const std::string verdict =
-      caps.vskip_safe.value
-          ? fmt::format("its row says that it is unsafe: {}", caps.vskip_safe.source)
-          : std::string("no sourced row says that this device and driver are safe (vskip_safe is unknown)");
   return fmt::format(
       "a wave that is preempted while VSKIP is set may lose its registers (the likely cause of AITER issue 1143), and "
       "{}",
-      verdict);
+      explain_vskip_safety(caps));
 }
 
 Finding examine_vskip(const KernelSpec& spec, const DeviceCaps& caps, bool exempt_vskip) {
@@ -65,7 +61,7 @@ Finding examine_vskip(const KernelSpec& spec, const DeviceCaps& caps, bool exemp
   if (is_vskip_safe(caps)) {
     return found(
         "vskip", true,
-        fmt::format("vskip is on, and {} is known to be safe with it ({})", caps.name, caps.vskip_safe.source));
+        fmt::format("vskip is on, and {} is known to be safe with it: {}", caps.name, explain_vskip_safety(caps)));
   }
   if (exempt_vskip) {
     return found("vskip", true, fmt::format("vskip is on by explicit exemption, although {}", unsafe_reason(caps)));

@@ -58,6 +58,7 @@ Result<void> bind(Api& api) {
       {"hipEventSynchronize", &api.event_synchronize, kOptional},
       {"hipEventElapsedTime", &api.event_elapsed, kOptional},
       {"sinter_simhip_simulated", &api.simulated, kOptional},
+      {"sinter_simhip_driver", &api.simulated_driver, kOptional},
   });
 }
 

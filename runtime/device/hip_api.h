@@ -108,6 +108,7 @@ struct Api {
   Status (*event_elapsed)(float* ms, Event* start, Event* stop) = nullptr;
 
   const int* simulated = nullptr;  ///< `sinter_simhip_simulated`: only a simulator exports it.
+  const char* (*simulated_driver)() = nullptr;  ///< `sinter_simhip_driver`: likewise.
 };
 
 /// Opens the library and fills the table; initializes nothing. `library` overrides the search for

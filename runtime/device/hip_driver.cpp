@@ -124,14 +124,23 @@ class HipTimer final : public DeviceTimer {
   Event* stop_ = nullptr;
 };
 
-/// "60443482", and the kernel driver's version where it is known: "60443482 amdgpu 6.10.5".
+/// What owns queues and preemption: "amdgpu 6.10.5 kfd 1.17", as far as it is known.
+std::string kernel_driver() {
+  const std::string amdgpu = read_amdgpu_version("/sys");
+  const std::string kfd = read_kfd_version("/dev/kfd");
+  return fmt::format("{}{}{}{}", amdgpu.empty() ? "" : " amdgpu ", amdgpu, kfd.empty() ? "" : " kfd ", kfd);
+}
+
+/// "60443482", and the kernel driver's version where it is known: "60443482 amdgpu 6.10.5 kfd 1.17".
 std::string driver_version(const Api& api) {
   int version = 0;
   if (!succeeded(api, api.runtime_version(&version))) {
     return {};
   }
-  const std::string kernel_driver = api.simulated != nullptr ? std::string() : read_amdgpu_version("/sys");
-  return kernel_driver.empty() ? fmt::format("{}", version) : fmt::format("{} amdgpu {}", version, kernel_driver);
+  if (api.simulated == nullptr) {
+    return fmt::format("{}{}", version, kernel_driver());
+  }
+  return api.simulated_driver == nullptr ? fmt::format("{}", version) : fmt::format("{} {}", version, api.simulated_driver());
 }
 
 DeviceProperties describe(const Api& api, int ordinal) {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/sysfs.h"
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <charconv>
 #include <fstream>
 #include <system_error>
@@ -10,6 +14,12 @@ namespace sinter {
 namespace {
 
 constexpr std::size_t kDomainDigits = 4;
+
+/// kfd_ioctl_get_version_args and AMDKFD_IOC_GET_VERSION of linux/kfd_ioctl.h, which needs headers of DRM.
+struct KfdVersion {
+  std::uint32_t major = 0, minor = 0;
+};
+constexpr unsigned long kGetKfdVersion = _IOR('K', 0x01, KfdVersion);
 
 std::string first_line(const std::filesystem::path& file) {
   std::ifstream stream(file);
@@ -61,6 +71,17 @@ std::string read_amdgpu_version(const std::filesystem::path& sys) {
   }
   const std::string source = first_line(module / "srcversion");
   return source.empty() ? source : "srcversion:" + source;
+}
+
+std::string read_kfd_version(const std::filesystem::path& device) {
+  const int file = ::open(device.c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) {
+    return {};
+  }
+  KfdVersion version;
+  const bool is_kfd = ::ioctl(file, kGetKfdVersion, &version) == 0;
+  ::close(file);
+  return is_kfd ? std::to_string(version.major) + "." + std::to_string(version.minor) : std::string();
 }
 
 }  // namespace sinter

@@ -26,4 +26,7 @@ PciIds read_pci_ids(const std::filesystem::path& sys, std::string_view pci_bus);
 /// kernel has no version), or empty. KFD runs the compute queues and is part of that module.
 std::string read_amdgpu_version(const std::filesystem::path& sys);
 
+/// Version of KFD's interface, "1.17", asked of its device file; empty where that cannot be opened or is another's.
+std::string read_kfd_version(const std::filesystem::path& device);
+
 }  // namespace sinter

@@ -68,6 +68,8 @@ extern "C" {
 
 extern const int sinter_simhip_simulated = 1;
 
+const char* sinter_simhip_driver(void) { return simulated_driver(); }
+
 void sinter_simhip_get_counters(sinter_simhip_counters* counters) {
   const SimulatedDevice* const simulated = device();
   *counters = simulated != nullptr ? simulated->counters() : sinter_simhip_counters{};

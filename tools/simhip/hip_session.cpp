@@ -24,6 +24,11 @@ Result<std::unique_ptr<SimulatedDevice>> create_device() {
   return SimulatedDevice::create(name == nullptr || *name == '\0' ? "MI300X" : name);
 }
 
+std::string driver_words() {
+  const char* const words = std::getenv("SINTER_SIMHIP_DRIVER");
+  return words == nullptr || *words == '\0' ? "simhip 1" : words;
+}
+
 struct StatusText {
   HipStatus status;
   const char* name;
@@ -86,6 +91,11 @@ SimulatedDevice* device() {
     return nullptr;
   }
   return created->get();
+}
+
+const char* simulated_driver() {
+  static const std::string words = driver_words();
+  return words.c_str();
 }
 
 HipStatus device_status(const SimulatedDevice& device) {

@@ -41,6 +41,9 @@ HipStatus take_last_error();
 /// The device that SINTER_SIMHIP_DEVICE names, or null: then failing() was called.
 SimulatedDevice* device();
 
+/// What SINTER_SIMHIP_DRIVER says, else "simhip 1". Valid for the life of the process.
+const char* simulated_driver();
+
 /// Success, or the fault that a launch left behind.
 HipStatus device_status(const SimulatedDevice& device);
 

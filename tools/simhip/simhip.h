@@ -14,6 +14,10 @@ extern "C" {
 /** 1. Who finds this symbol marks results as simulated. */
 extern const int sinter_simhip_simulated;
 
+/** Name and version of the kernel driver that is simulated: SINTER_SIMHIP_DRIVER, else "simhip 1". Under the name
+    simhip-fixed no wave loses registers; under a real driver's name ("amdgpu 6.10.5") checks treat it like that one. */
+const char* sinter_simhip_driver(void);
+
 /** Of all launches so far. */
 struct sinter_simhip_counters {
   uint64_t launches;

@@ -49,17 +49,19 @@ Result<CheckReport> refused(const DeviceCaps& caps, std::string spec, const Erro
 }
 
 Result<CheckReport> check(Runtime& runtime, const CheckOptions& options) {
-  SINTER_TRY(const DeviceCaps* caps, find_device_caps(runtime.capability_table(), options.device));
+  SINTER_TRY(const DeviceCaps* row, find_device_caps(runtime.capability_table(), options.device));
+  DeviceCaps caps = *row;
+  caps.driver_version = options.driver_version;
   SINTER_TRY(const KernelRequest request, make_request(options));
-  const auto spec = resolve_for_device(request, {caps->arch, is_vskip_safe(*caps), caps->unit_count.value.value_or(0)});
+  const auto spec = resolve_for_device(request, resolve_target(caps, *caps.arch, runtime.settings()));
   if (!spec) {
-    return refused(*caps, options.family, spec.error());
+    return refused(caps, options.family, spec.error());
   }
   const auto plan = make_plan(*spec);
   if (!plan) {
-    return refused(*caps, spec->name(), plan.error());
+    return refused(caps, spec->name(), plan.error());
   }
-  CheckQuestion question{*spec, *plan, *caps, options.driver_version, runtime.quirks(), options.allow_unsafe_vskip};
+  CheckQuestion question{*spec, *plan, caps, options.driver_version, runtime.quirks(), options.allow_unsafe_vskip};
   CompiledCode compiled;
   if (options.compile) {
     SINTER_TRY(compiled, runtime.compile_service().load_or_compile(*spec, *plan));

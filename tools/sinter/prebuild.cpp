@@ -55,7 +55,7 @@ struct BuildResult {
 std::vector<bool> vskip_answers(const std::vector<DeviceCaps>& table, const Arch& arch) {
   std::set<bool> answers{false};
   for (const DeviceCaps& caps : table) {
-    if (caps.arch != nullptr && runs_on(arch, *caps.arch) && is_vskip_safe(caps)) {
+    if (caps.arch != nullptr && runs_on(arch, *caps.arch) && may_be_vskip_safe(caps)) {
       answers.insert(true);
     }
   }
@@ -81,6 +81,8 @@ Result<std::vector<BuildItem>> plan_items(const Runtime& runtime, const Prebuild
   SINTER_TRY(const std::vector<ManifestKernel> kernels, parse_manifest(text, options.manifest));
   std::vector<BuildItem> items;
   std::set<std::string> names;
+  const std::optional<bool> asked = runtime.settings().vskip;
+  const std::int64_t open_vskip = !asked ? kVskipAuto : *asked ? kVskipOn : kVskipOff;
   for (const Arch* arch : archs) {
     const std::vector<bool> answers = vskip_answers(runtime.capability_table(), *arch);
     for (const ManifestKernel& kernel : kernels) {
@@ -90,7 +92,7 @@ Result<std::vector<BuildItem>> plan_items(const Runtime& runtime, const Prebuild
           return error;
         };
         BuildItem item;
-        auto spec = resolve(kernel.request, {arch, vskip_safe, 0});
+        auto spec = resolve(kernel.request, {arch, vskip_safe, 0, open_vskip});
         auto plan = spec ? make_plan(*spec) : Result<BodyPlan>(spec.error());
         if (plan) {
           item = {*spec, std::move(*plan), spec->name(), {}};
