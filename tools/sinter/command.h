@@ -45,5 +45,6 @@ void add_check(CLI::App& app, int& status);
 void add_cache(CLI::App& app, int& status);
 void add_devices(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
+void add_explain(CLI::App& app, int& status);
 
 }  // namespace sinter::cli

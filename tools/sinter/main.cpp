@@ -47,6 +47,7 @@ int main(int argc, char** argv) try {
   sinter::cli::add_cache(app, status);
   sinter::cli::add_devices(app, status);
   sinter::cli::add_doctor(app, status);
+  sinter::cli::add_explain(app, status);
   if (argc > 1 && argv[1][0] != '-') {
     const std::vector<std::string> names = command_names(app);
     if (std::ranges::find(names, argv[1]) == names.end()) {

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tools/worker/elf_reader.h"
 #include "tools/worker/msgpack_shape.h"
@@ -106,6 +108,20 @@ const Json* find_kernel(const Json& metadata, std::string_view entry) {
   return nullptr;
 }
 
+/// For messages; a file may claim any number.
+std::string kernel_names(const Json& metadata) {
+  constexpr std::size_t kShown = 8;
+  std::vector<std::string> names;
+  if (const auto kernels = metadata.find("amdhsa.kernels"); kernels != metadata.end() && kernels->is_array()) {
+    for (const Json& kernel : *kernels) {
+      names.push_back(kernel.is_object() ? text_of(kernel, ".name") : std::string());
+    }
+  }
+  const std::size_t more = names.size() > kShown ? names.size() - kShown : 0;
+  names.resize(names.size() - more);
+  return names.empty() ? "none" : fmt::format("'{}'{}", fmt::join(names, "', '"), more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
 /// End of the last argument that the source declared; the compiler adds hidden ones behind them.
 std::int64_t explicit_args_bytes(const Json& kernel) {
   std::int64_t end = 0;
@@ -176,7 +192,7 @@ Result<CodeFacts> read_hsaco_facts(std::span<const std::byte> code, std::string_
   SINTER_TRY(const Json metadata, parse_metadata(*note));
   const Json* kernel = find_kernel(metadata, entry);
   if (kernel == nullptr) {
-    return unreadable(fmt::format("it has no kernel '{}'", entry));
+    return unreadable(fmt::format("it has no kernel '{}'; it has {}", entry, kernel_names(metadata)));
   }
   CodeFacts facts;
   SINTER_TRY(facts.target, read_target(elf, metadata));

@@ -64,6 +64,16 @@ Result<Function> find_function(const ElfReader& elf, std::string_view name) {
   return Function{symbol.value, *code};
 }
 
+/// From an address to the end of the section that holds it.
+std::span<const std::byte> rest_of_section(const ElfReader& elf, std::uint64_t address) {
+  for (const ElfReader::Section& section : elf.sections()) {
+    if (address >= section.address && address - section.address < section.bytes.size()) {
+      return section.bytes.subspan(static_cast<std::size_t>(address - section.address));
+    }
+  }
+  return {};
+}
+
 // --- AMD -----------------------------------------------------------------------------------------------------------
 
 // Source of the descriptor's layout and encodings: LLVM's "User Guide for AMDGPU Backend", Kernel Descriptor.
@@ -111,11 +121,24 @@ Result<void> check_descriptor(const ElfReader& elf, const Function& kernel, cons
   return {};
 }
 
+/// Assemblers do not give a symbol a size unless they are told to (AITER's kernels have none): then everything behind it
+/// is read, which finds at least what the kernel has.
+Result<Function> find_kernel_code(const ElfReader& elf, std::string_view name) {
+  const auto index = elf.find_symbol(name);
+  if (index && elf.symbols()[*index].size == 0) {
+    const std::uint64_t address = elf.symbols()[*index].value;
+    if (const auto code = rest_of_section(elf, address); !code.empty()) {
+      return Function{address, code};
+    }
+  }
+  return find_function(elf, name);
+}
+
 Result<CodeReading> read_amd(std::span<const std::byte> code, std::string_view entry) {
   CodeReading reading;
   SINTER_TRY(reading.facts, read_hsaco_facts(code, entry));
   SINTER_TRY(const ElfReader elf, ElfReader::open(code));
-  SINTER_TRY(const Function kernel, find_function(elf, entry));
+  SINTER_TRY(const Function kernel, find_kernel_code(elf, entry));
   SINTER_TRY_VOID(check_descriptor(elf, kernel, reading.facts));
   SINTER_TRY(const std::vector<Instruction> instructions,
              disassemble({"amdgcn-amd-amdhsa", reading.facts.target}, kernel.code, kernel.address));
