@@ -29,6 +29,8 @@ class Descriptor {
 
   int get() const { return number_; }
   bool is_open() const { return number_ >= 0; }
+  /// Gives the number to somebody else to close.
+  int release() { return std::exchange(number_, -1); }
 
   /// Reads exactly `size` bytes at `offset`. False with errno, which is 0 if the file ends before.
   bool read_at(void* out, std::size_t size, std::uint64_t offset) const {

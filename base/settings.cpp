@@ -138,6 +138,8 @@ constexpr Row kRows[] = {
     {{"SINTER_QUIRKS", "none", "JSON file of quirks beside the built-in ones"}, set_text<&Settings::quirks_file>},
     {{"SINTER_WORKERS", "0", "most compile workers; 0: one per core"}, set_count<&Settings::workers, 0, 1024>},
     {{"SINTER_COMPILE_TIMEOUT_S", "120", "seconds one compile may take"}, set_count<&Settings::compile_timeout_s, 1, 86400>},
+    {{"SINTER_WORKER_LOG", "none", "file that gets one line of JSON for each compile: time, key, spec, backend, milliseconds, outcome"},
+     set_text<&Settings::worker_log>},
     {{"SINTER_HOST_THREADS", "0", "threads of the host device; 0: one per core"}, set_count<&Settings::host_threads, 0, 4096>},
     {{"SINTER_CHECKED", "off", "every launch compares its buffers with the kernel's declared footprint"}, set_switch<&Settings::checked>},
     {{"SINTER_LOG", "warn", "debug, info, warn, error or off; to stderr unless the host takes the messages"}, set_log_level},

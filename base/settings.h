@@ -49,6 +49,7 @@ struct Settings {
   std::string quirks_file;             ///< SINTER_QUIRKS: quirks beside the built-in ones.
   std::int64_t workers = 0;            ///< SINTER_WORKERS: most compile workers; 0: as many as cores.
   std::int64_t compile_timeout_s = 120;
+  std::string worker_log;              ///< SINTER_WORKER_LOG: file that gets a line for each compile; empty: none.
   std::int64_t host_threads = 0;       ///< SINTER_HOST_THREADS: of the host device; 0: every core of this process.
   bool checked = false;                ///< SINTER_CHECKED: every launch compares buffers with the declared footprint.
   LogLevel log_level = LogLevel::kWarn;

@@ -115,7 +115,7 @@ std::vector<CacheKey> KernelCache::bundle_keys_of_spec(std::string_view spec, st
   return bundles_ == nullptr ? std::vector<CacheKey>() : bundles_->keys_of_spec(spec, arch);
 }
 
-std::optional<CacheHit> KernelCache::lookup(const CacheKey& key) {
+std::optional<CacheHit> KernelCache::lookup(const CacheKey& key, MissCount miss_count) {
   if (auto hit = lookup_memory(key)) {
     return hit;
   }
@@ -136,7 +136,9 @@ std::optional<CacheHit> KernelCache::lookup(const CacheKey& key) {
       return CacheHit{std::move(code), CacheLayer::kBundle};
     }
   }
-  count(misses_);
+  if (miss_count == MissCount::kCounted) {
+    count(misses_);
+  }
   return std::nullopt;
 }
 

@@ -49,6 +49,9 @@ struct CacheOptions {
   std::int64_t busy_timeout_ms = 500;
 };
 
+/// Whether a lookup that finds nothing is another miss, or the same one looked at again.
+enum class MissCount : std::uint8_t { kCounted, kNotAgain };
+
 struct CacheHit {
   std::shared_ptr<const CodeObject> code;  ///< From disk: without source and log, which only tools read.
   CacheLayer layer = CacheLayer::kMemory;
@@ -78,7 +81,7 @@ class KernelCache {
   KernelCache& operator=(const KernelCache&) = delete;
 
   /// The verified code object of `key`, or nullopt.
-  std::optional<CacheHit> lookup(const CacheKey& key);
+  std::optional<CacheHit> lookup(const CacheKey& key, MissCount miss_count = MissCount::kCounted);
   /// The same from the memory layer alone; a miss here is not counted, since lookup() follows it.
   std::optional<CacheHit> lookup_memory(const CacheKey& key);
 

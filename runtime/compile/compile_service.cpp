@@ -26,6 +26,10 @@ WorkerPoolOptions pool_options(const Settings& settings) {
   return options;
 }
 
+std::function<void(std::string)> warn_through(const Log& log) {
+  return [&log](const std::string& problem) { log.warn(problem); };
+}
+
 // Everything that decides which compiler would answer, in words.
 std::string memo_name(const BackendLocation& location) {
   return fmt::format("{} {} {}", location.backend, location.worker, fmt::join(location.libraries, " "));
@@ -43,7 +47,9 @@ std::string_view code_origin_name(CodeOrigin origin) {
 }
 
 CompileService::CompileService(const Settings& settings, KernelCache& cache, const Log& log)
-    : settings_(settings), cache_(cache), log_(log), locations_(find_compilers(settings, environment)), pool_(locations_, pool_options(settings)) {}
+    : settings_(settings), cache_(cache), log_(log), locations_(find_compilers(settings, environment)), pool_(locations_, pool_options(settings)),
+      leases_({.directory = cache.directory(), .allow_shared_directory = settings.shared_cache_dir}, warn_through(log)),
+      worker_log_(settings.worker_log, warn_through(log)) {}
 
 CompileService::~CompileService() = default;
 
@@ -64,36 +70,56 @@ Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, con
     }
     return std::move(toolchain).error();
   }
-  CompiledCode result;
-  SINTER_TRY(result.key, cache_key_of(spec, plan, *toolchain));
+  SINTER_TRY(CacheKey key, cache_key_of(spec, plan, *toolchain));
 
   // 4. Look it up. Memory waits for nobody; the disk is read by one thread for all that want the key.
-  if (auto hit = cache_.lookup_memory(result.key)) {
-    result.code = std::move(hit->code);
-    result.origin = CodeOrigin::kMemory;
-    return result;
+  if (auto hit = cache_.lookup_memory(key)) {
+    return CompiledCode{std::move(hit->code), CodeOrigin::kMemory, std::move(key)};
   }
 
   // 4-7. Once per key: look up, render, compile, check, store.
-  auto outcome = flights_.run(result.key.digest, [&]() -> SingleFlight::Outcome {
-    if (auto hit = cache_.lookup(result.key)) {
-      result.origin = hit->layer == CacheLayer::kMemory ? CodeOrigin::kMemory : CodeOrigin::kLocal;
-      return std::move(hit->code);
-    }
-    result.origin = CodeOrigin::kCompiled;
-    SINTER_TRY(auto code, compile(spec, plan, *toolchain));
-    if (code->compiler != toolchain->identity) {
-      // The compiler was replaced since its identity was asked: the code is filed under the one that made it.
-      toolchain->identity = code->compiler;
-      SINTER_TRY(result.key, cache_key_of(spec, plan, *toolchain));
-      const std::lock_guard lock(mutex_);
-      identities_.erase(toolchain->backend);
-    }
-    cache_.store(result.key, code);
-    return code;
+  CompiledCode result{nullptr, CodeOrigin::kCompiled, key};
+  auto outcome = flights_.run(key.digest, [&]() -> SingleFlight::Outcome {
+    SINTER_TRY(result, find_or_build(spec, plan, std::move(*toolchain), std::move(key)));
+    return result.code;
   });
   SINTER_TRY(result.code, std::move(outcome));
   return result;
+}
+
+std::optional<CompiledCode> CompileService::find(const CacheKey& key, MissCount count) {
+  auto hit = cache_.lookup(key, count);
+  if (!hit) {
+    return std::nullopt;
+  }
+  return CompiledCode{std::move(hit->code), hit->layer == CacheLayer::kMemory ? CodeOrigin::kMemory : CodeOrigin::kLocal, key};
+}
+
+// The part that one thread does for all that want the key, and one process of the node for all the others.
+Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key) {
+  auto found = find(key, MissCount::kCounted);
+  if (found) {
+    return std::move(*found);
+  }
+  const auto look_again = [&] {
+    found = find(key, MissCount::kNotAgain);
+    return found.has_value();
+  };
+  KeyLease lease = leases_.acquire(key.digest, look_again);
+  // Whoever had the lease before may have stored the kernel since the first look.
+  if (found || look_again()) {
+    return std::move(*found);
+  }
+  SINTER_TRY(auto code, compile(spec, plan, toolchain, key, lease));
+  if (code->compiler != toolchain.identity) {
+    // The compiler was replaced since its identity was asked: the code is filed under the one that made it.
+    toolchain.identity = code->compiler;
+    SINTER_TRY(key, cache_key_of(spec, plan, toolchain));
+    const std::lock_guard lock(mutex_);
+    identities_.erase(toolchain.backend);
+  }
+  cache_.store(key, code);
+  return CompiledCode{std::move(code), CodeOrigin::kCompiled, std::move(key)};
 }
 
 // The newest entry that differs from what would be asked for in nothing but the compiler.
@@ -114,18 +140,34 @@ std::optional<CompiledCode> CompileService::built_elsewhere(const KernelSpec& sp
   return std::nullopt;
 }
 
-SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain) {
+SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key,
+                                             KeyLease& lease) {
   SINTER_TRY(GeneratedSource generated, render(spec, plan));
   ++compiles_;
-  auto compiled = pool_.compile({toolchain.backend, spec.arch, generated.entry, generated.source, std::move(generated.headers), toolchain.options});
+  WorkerLogRecord record{.key = to_hex(key.digest), .spec = spec.name(), .backend = toolchain.backend};
+  const auto log_attempt = [&](const CompileAttempt& attempt) {
+    record.milliseconds = attempt.milliseconds;
+    record.outcome = attempt_outcome_name(attempt.outcome);
+    record.code_bytes = attempt.code_bytes;
+    if (attempt.outcome != AttemptOutcome::kOk) {
+      worker_log_.write(record);
+    }
+  };
+  auto compiled = pool_.compile({toolchain.backend, spec.arch, generated.entry, generated.source, std::move(generated.headers), toolchain.options},
+                                {[&lease] { lease.tick(); }, log_attempt});
   if (!compiled) {
     ++failed_compiles_;
     return std::move(compiled).error();
   }
   auto code = std::make_shared<CodeObject>(std::move(*compiled));
   code->created_unix_s = static_cast<std::int64_t>(std::time(nullptr));
-  SINTER_TRY_VOID(complete_facts(spec, *code));
-  if (auto checked = check_code_object(spec, plan, *code, caps_of_arch(*spec.arch)); !checked) {
+  auto checked = complete_facts(spec, *code);
+  if (checked) {
+    checked = check_code_object(spec, plan, *code, caps_of_arch(*spec.arch));
+  }
+  record.outcome = checked ? record.outcome : "rejected";
+  worker_log_.write(record);
+  if (!checked) {
     ++failed_compiles_;
     Error error = std::move(checked).error();
     error.log = code->log;

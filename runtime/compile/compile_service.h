@@ -20,7 +20,9 @@
 #include "codegen/family.h"
 #include "runtime/compile/cache_key_inputs.h"
 #include "runtime/compile/compiler_locations.h"
+#include "runtime/compile/key_lease.h"
 #include "runtime/compile/single_flight.h"
+#include "runtime/compile/worker_log.h"
 #include "runtime/compile/worker_pool.h"
 
 namespace sinter {
@@ -42,7 +44,8 @@ class CompileService {
   CompileService(const Settings& settings, KernelCache& cache, const Log& log);
   ~CompileService();
 
-  /// Steps 3 to 7 of a request: key, look up, render, compile, store; once per key however many threads ask.
+  /// Steps 3 to 7 of a request: key, look up, render, compile, store; once per key however many threads of however many
+  /// processes on one cache directory ask.
   /// A process that cannot compile (no compiler here, or compiling is off) takes what another compiler built for the
   /// same spec, template and parameters. What a compiler made is checked against its plan before it is stored.
   /// Errors: kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kUnsupported, kTimeout, kInternal.
@@ -60,7 +63,9 @@ class CompileService {
  private:
   Result<std::string> identity_of(const std::string& backend);
   std::optional<CompiledCode> built_elsewhere(const KernelSpec& spec, const BodyPlan& plan);
-  SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain);
+  std::optional<CompiledCode> find(const CacheKey& key, MissCount count);
+  Result<CompiledCode> find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key);
+  SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key, KeyLease& lease);
   Result<void> complete_facts(const KernelSpec& spec, CodeObject& code);
 
   const Settings settings_;
@@ -69,6 +74,8 @@ class CompileService {
   const CompilerLocations locations_;
   WorkerPool pool_;
   SingleFlight flights_;
+  KeyLeases leases_;
+  WorkerLog worker_log_;
   std::atomic<std::int64_t> compiles_{0}, failed_compiles_{0};
 
   std::mutex mutex_;  // guards identities_

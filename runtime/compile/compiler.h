@@ -3,7 +3,12 @@
 
 // What is asked of a compiler, whichever it is and wherever it runs.
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/worker_protocol.h"
@@ -20,6 +25,38 @@ struct CompileJob {
   std::vector<protocol::NamedText> headers;  ///< By the names that `source` includes them with.
   std::vector<std::string> options;          ///< Every option that shapes the code.
 };
+
+/// What became of one try of a worker at a job.
+enum class AttemptOutcome : std::uint8_t {
+  kOk,
+  kRefused,      ///< The compiler said no.
+  kCrashed,      ///< The worker died or left, for whatever reason.
+  kTimeout,      ///< It took too long and was killed.
+  kGarbage,      ///< It answered what cannot be used and was killed.
+  kUnavailable,  ///< No worker could be started, or it has not the compiler.
+};
+std::string_view attempt_outcome_name(AttemptOutcome outcome);  ///< "ok", "refused", "crashed", ...
+
+struct CompileAttempt {
+  AttemptOutcome outcome = AttemptOutcome::kUnavailable;
+  double milliseconds = 0;     ///< From the request to the answer.
+  std::size_t code_bytes = 0;  ///< 0 unless kOk.
+};
+
+/// Who wants to know how a compile goes on. Called in the thread that compiles; either may be empty.
+struct CompileWatch {
+  std::function<void()> progress;  ///< About four times a second while anything is waited for.
+  std::function<void(const CompileAttempt&)> attempted;
+
+  void tell_progress() const {
+    if (progress) {
+      progress();
+    }
+  }
+};
+
+/// Between two calls of CompileWatch::progress.
+inline constexpr std::chrono::milliseconds kProgressInterval{250};
 
 /// The compilers of this machine that answered.
 struct CompilerReport {

@@ -74,6 +74,17 @@ Error nonsense(std::string_view backend, std::string_view why) {
                     fmt::format("the {} worker gave an answer that cannot be used: {}", backend, why));
 }
 
+/// Of an exchange that gave no frame.
+AttemptOutcome outcome_of(WorkerProcess::State state) {
+  switch (state) {
+    case WorkerProcess::State::kTimedOut: return AttemptOutcome::kTimeout;
+    case WorkerProcess::State::kDied: return AttemptOutcome::kCrashed;
+    case WorkerProcess::State::kReady:
+    case WorkerProcess::State::kGarbage: break;
+  }
+  return AttemptOutcome::kGarbage;
+}
+
 /// Checks the reply against the job: a worker is not believed.
 Result<CodeObject> to_code_object(const CompileJob& job, protocol::CompileReply reply,
                                   const protocol::BackendInfo& info) {
@@ -105,6 +116,18 @@ Result<CodeObject> to_code_object(const CompileJob& job, protocol::CompileReply 
 
 }  // namespace
 
+std::string_view attempt_outcome_name(AttemptOutcome outcome) {
+  switch (outcome) {
+    case AttemptOutcome::kOk: return "ok";
+    case AttemptOutcome::kRefused: return "refused";
+    case AttemptOutcome::kCrashed: return "crashed";
+    case AttemptOutcome::kTimeout: return "timeout";
+    case AttemptOutcome::kGarbage: return "garbage";
+    case AttemptOutcome::kUnavailable: return "unavailable";
+  }
+  return "unknown";
+}
+
 /// What belongs to one process. A fork copies it in an unknown state, so the child never touches the copy.
 struct WorkerPool::State {
   State(std::int64_t places, std::chrono::seconds idle_limit) : owner(::getpid()), slots(places, idle_limit) {}
@@ -124,8 +147,8 @@ struct WorkerPool::State {
 /// A place to compile in, and a worker in it that has the backend.
 class WorkerPool::Lease {
  public:
-  Lease(WorkerSlots& slots, std::string kind, Company company)
-      : slots_(&slots), kind_(std::move(kind)), company_(company), worker_(slots.enter(kind_, company)) {}
+  Lease(WorkerSlots& slots, std::string kind, Company company, const CompileWatch& watch)
+      : slots_(&slots), kind_(std::move(kind)), company_(company), worker_(slots.enter(kind_, company, watch)) {}
   ~Lease() {
     if (slots_ != nullptr) {
       slots_->leave(kind_, company_, std::move(worker_));
@@ -149,7 +172,8 @@ class WorkerPool::Lease {
 
 struct WorkerPool::Attempt {
   Result<CodeObject> result;
-  bool worker_died = false;
+  AttemptOutcome outcome = AttemptOutcome::kUnavailable;
+  double milliseconds = 0;  ///< Without the wait for a place.
 };
 
 WorkerPool::WorkerPool(CompilerLocations locations, WorkerPoolOptions options)
@@ -177,8 +201,9 @@ WorkerPool::State& WorkerPool::state() {
   return *current;
 }
 
-Result<WorkerPool::Lease> WorkerPool::lease(const BackendLocation& location, Company company) {
-  Lease lease(state().slots, location.backend, company);
+Result<WorkerPool::Lease> WorkerPool::lease(const BackendLocation& location, Company company,
+                                           const CompileWatch& watch) {
+  Lease lease(state().slots, location.backend, company, watch);
   if (!lease.has_worker()) {
     WorkerCommand command;
     command.program = location.worker;
@@ -188,25 +213,25 @@ Result<WorkerPool::Lease> WorkerPool::lease(const BackendLocation& location, Com
     command.environment = locations_.environment;
     command.start_limit = options_.time_limit;
     command.memory_limit_bytes = options_.memory_limit_bytes;
-    SINTER_TRY(auto worker, WorkerProcess::start(command));
+    SINTER_TRY(auto worker, WorkerProcess::start(command, watch));
     lease.set_worker(std::move(worker));
   }
   return lease;
 }
 
-Result<CodeObject> WorkerPool::compile(const CompileJob& job) {
+Result<CodeObject> WorkerPool::compile(const CompileJob& job, const CompileWatch& watch) {
   SINTER_TRY(const BackendLocation location, locations_.require(job.backend));
   const Digest digest = digest_of(job);
   State& mine = state();
   if (auto refused = mine.find_quarantined(digest)) {
     return std::move(*refused);
   }
-  Attempt first = attempt(job, location, Company::kShared);
-  if (!first.worker_died) {
+  Attempt first = attempt(job, location, Company::kShared, watch);
+  if (first.outcome != AttemptOutcome::kCrashed) {
     return std::move(first.result);
   }
-  Attempt second = attempt(job, location, Company::kAlone);
-  if (!second.worker_died) {
+  Attempt second = attempt(job, location, Company::kAlone, watch);
+  if (second.outcome != AttemptOutcome::kCrashed) {
     return std::move(second.result);
   }
   Error error = std::move(second.result).error();
@@ -219,8 +244,18 @@ Result<CodeObject> WorkerPool::compile(const CompileJob& job) {
   return error;
 }
 
-WorkerPool::Attempt WorkerPool::attempt(const CompileJob& job, const BackendLocation& location, Company company) {
-  auto leased = lease(location, company);
+WorkerPool::Attempt WorkerPool::attempt(const CompileJob& job, const BackendLocation& location, Company company,
+                                        const CompileWatch& watch) {
+  Attempt attempt = try_once(job, location, company, watch);
+  if (watch.attempted) {
+    watch.attempted({attempt.outcome, attempt.milliseconds, attempt.result ? attempt.result->code.size() : 0});
+  }
+  return attempt;
+}
+
+WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLocation& location, Company company,
+                                         const CompileWatch& watch) {
+  auto leased = lease(location, company, watch);
   if (!leased) {
     return {std::move(leased).error()};
   }
@@ -243,37 +278,41 @@ WorkerPool::Attempt WorkerPool::attempt(const CompileJob& job, const BackendLoca
   }
   const protocol::CompileRequest request{job.backend, std::string(job.arch->name), job.entry, job.source, job.headers,
                                          job.options};
-  const auto frame = worker.exchange(protocol::encode(request), options_.time_limit);
-  const auto failed = [&](Error error, std::string log) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto frame = worker.exchange(protocol::encode(request), options_.time_limit, watch);
+  const double milliseconds =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  const auto failed = [&](AttemptOutcome outcome, Error error, std::string log) {
     error.log = with_stderr(std::move(log), worker.take_stderr());
     error.source = job.source;
-    return Attempt{std::move(error), worker.state() == WorkerProcess::State::kDied};
+    return Attempt{std::move(error), outcome, milliseconds};
   };
   if (!frame) {
-    return failed(frame.error(), {});
+    return failed(outcome_of(worker.state()), frame.error(), {});
   }
   auto reply = protocol::decode_compile_reply(*frame);
   if (!reply) {
     worker.reject_answer();
-    return failed(nonsense(job.backend, reply.error().message), {});
+    return failed(AttemptOutcome::kGarbage, nonsense(job.backend, reply.error().message), {});
   }
   if (!reply->ok) {
-    return failed(make_error(ErrorCode::kCompileFailed, fmt::format("{} refused {}: {}", job.backend, job.entry,
-                                                                    reply->error)),
+    return failed(AttemptOutcome::kRefused,
+                  make_error(ErrorCode::kCompileFailed,
+                             fmt::format("{} refused {}: {}", job.backend, job.entry, reply->error)),
                   std::move(reply->log));
   }
   auto object = to_code_object(job, std::move(*reply), *info);
   if (!object) {
     worker.reject_answer();
-    return failed(std::move(object).error(), {});
+    return failed(AttemptOutcome::kGarbage, std::move(object).error(), {});
   }
   object->log = with_stderr(std::move(object->log), worker.take_stderr());
-  return {std::move(object)};
+  return {std::move(object), AttemptOutcome::kOk, milliseconds};
 }
 
 Result<protocol::BackendInfo> WorkerPool::backend_info(std::string_view backend) {
   SINTER_TRY(const BackendLocation location, locations_.require(backend));
-  SINTER_TRY(Lease leased, lease(location, Company::kShared));
+  SINTER_TRY(Lease leased, lease(location, Company::kShared, {}));
   const protocol::Hello& hello = leased.worker().hello();
   if (const protocol::BackendInfo* info = find_backend(hello, backend)) {
     return *info;
@@ -309,7 +348,7 @@ Result<protocol::InspectReply> WorkerPool::inspect(CodeFormat format, std::strin
     location.backend = "facts";
     location.libraries.clear();
   }
-  SINTER_TRY(Lease leased, lease(location, Company::kShared));
+  SINTER_TRY(Lease leased, lease(location, Company::kShared, {}));
   WorkerProcess& worker = leased.worker();
   const protocol::InspectRequest request{std::string(code_format_name(format)), std::string(entry), code};
   SINTER_TRY(const auto frame, worker.exchange(protocol::encode(request), options_.time_limit));

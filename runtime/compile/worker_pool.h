@@ -49,7 +49,7 @@ class WorkerPool {
   /// Errors: kCompilerUnavailable: no worker, no library, or it does not know the arch; kCompileFailed with log and
   /// source: the compiler refused it, or died twice over it; kTimeout with source; kInternal: the worker answered
   /// nonsense.
-  Result<CodeObject> compile(const CompileJob& job);
+  Result<CodeObject> compile(const CompileJob& job, const CompileWatch& watch = {});
 
   /// What one compiler says of itself; starts its worker if none is warm. Errors: kCompilerUnavailable.
   Result<protocol::BackendInfo> backend_info(std::string_view backend);
@@ -69,8 +69,11 @@ class WorkerPool {
   struct Attempt;
 
   State& state();
-  Result<Lease> lease(const BackendLocation& location, WorkerSlots::Company company);
-  Attempt attempt(const CompileJob& job, const BackendLocation& location, WorkerSlots::Company company);
+  Result<Lease> lease(const BackendLocation& location, WorkerSlots::Company company, const CompileWatch& watch);
+  Attempt attempt(const CompileJob& job, const BackendLocation& location, WorkerSlots::Company company,
+                  const CompileWatch& watch);
+  Attempt try_once(const CompileJob& job, const BackendLocation& location, WorkerSlots::Company company,
+                   const CompileWatch& watch);
 
   const CompilerLocations locations_;
   const WorkerPoolOptions options_;

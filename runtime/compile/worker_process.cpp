@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -17,6 +18,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/descriptor.h"
+
 namespace sinter {
 namespace {
 
@@ -26,24 +29,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kStderrBytes = 64u << 10;
 /// No file of a compile is near this size; it bounds what a worker can write to its stderr.
 constexpr rlim_t kFileLimitBytes = rlim_t{256} << 20;
-
-/// A descriptor that is closed unless released.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) {
-      ::close(fd_);
-    }
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 Error cannot_start(const std::string& program, std::string_view why) {
   return make_error(ErrorCode::kCompilerUnavailable, fmt::format("the compile worker {} cannot start: {}", program,
@@ -177,7 +162,7 @@ WorkerProcess::~WorkerProcess() {
   ::close(stderr_file_);
 }
 
-Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const WorkerCommand& command) {
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const WorkerCommand& command, const CompileWatch& watch) {
   SINTER_TRY(auto sockets, make_sockets(command.program));
   SINTER_TRY(Descriptor stderr_file, make_stderr_file(command.program));
   pid_t pid = -1;
@@ -191,12 +176,25 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const WorkerCommand&
   if (const int problem = limit_resources(pid, command.memory_limit_bytes); problem != 0) {
     return cannot_start(command.program, fmt::format("prlimit: {}", std::strerror(problem)));
   }
-  SINTER_TRY_VOID(worker->read_hello(command.start_limit));
+  SINTER_TRY_VOID(worker->read_hello(command.start_limit, watch));
   return worker;
 }
 
-Result<void> WorkerProcess::read_hello(milliseconds limit) {
-  const auto frame = protocol::read_frame(socket_, to_timeout_ms(Clock::now() + limit));
+Result<std::vector<std::byte>> WorkerProcess::read_frame(Clock::time_point deadline, const CompileWatch& watch) {
+  // Until it speaks, or hangs up, or the deadline: what read_frame() says then.
+  for (;;) {
+    const Clock::time_point next = std::min(deadline, Clock::now() + kProgressInterval);
+    pollfd entry{socket_, POLLIN, 0};
+    const int ready = ::poll(&entry, 1, to_timeout_ms(next));
+    if (ready > 0 || (ready < 0 && errno != EINTR) || Clock::now() >= deadline) {
+      return protocol::read_frame(socket_, to_timeout_ms(deadline));
+    }
+    watch.tell_progress();
+  }
+}
+
+Result<void> WorkerProcess::read_hello(milliseconds limit, const CompileWatch& watch) {
+  const auto frame = read_frame(Clock::now() + limit, watch);
   if (!frame) {
     const bool timed_out = frame.error().code == ErrorCode::kTimeout;
     end(timed_out ? State::kTimedOut : peer_has_hung_up() ? State::kDied : State::kGarbage);
@@ -224,10 +222,11 @@ Result<void> WorkerProcess::read_hello(milliseconds limit) {
   return {};
 }
 
-Result<std::vector<std::byte>> WorkerProcess::exchange(const std::vector<std::byte>& request, milliseconds limit) {
+Result<std::vector<std::byte>> WorkerProcess::exchange(const std::vector<std::byte>& request, milliseconds limit,
+                                                       const CompileWatch& watch) {
   const auto deadline = Clock::now() + limit;
   const auto sent = protocol::write_frame(socket_, request, to_timeout_ms(deadline));
-  auto answer = sent ? protocol::read_frame(socket_, to_timeout_ms(deadline))
+  auto answer = sent ? read_frame(deadline, watch)
                      : Result<std::vector<std::byte>>(sent.error());
   if (answer) {
     return answer;

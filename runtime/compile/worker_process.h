@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/worker_protocol.h"
+#include "runtime/compile/compiler.h"
 
 namespace sinter {
 
@@ -39,7 +40,7 @@ class WorkerProcess {
 
   /// Starts the program and waits for its hello.
   /// Errors: kCompilerUnavailable with what the program wrote to stderr.
-  static Result<std::unique_ptr<WorkerProcess>> start(const WorkerCommand& command);
+  static Result<std::unique_ptr<WorkerProcess>> start(const WorkerCommand& command, const CompileWatch& watch = {});
   ~WorkerProcess();
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
@@ -49,7 +50,8 @@ class WorkerProcess {
 
   /// Sends one frame and returns the next one that comes. After an error the process is gone and state() says why.
   /// Errors: kTimeout; kInternal saying how it ended.
-  Result<std::vector<std::byte>> exchange(const std::vector<std::byte>& request, std::chrono::milliseconds limit);
+  Result<std::vector<std::byte>> exchange(const std::vector<std::byte>& request, std::chrono::milliseconds limit,
+                                          const CompileWatch& watch = {});
 
   /// Ends a worker whose answer could not be read.
   void reject_answer() { end(State::kGarbage); }
@@ -63,7 +65,9 @@ class WorkerProcess {
  private:
   WorkerProcess(std::string program, pid_t pid, int socket, int stderr_file);
 
-  Result<void> read_hello(std::chrono::milliseconds limit);
+  Result<void> read_hello(std::chrono::milliseconds limit, const CompileWatch& watch);
+  /// The next frame; tells of progress while none comes.
+  Result<std::vector<std::byte>> read_frame(std::chrono::steady_clock::time_point deadline, const CompileWatch& watch);
   bool peer_has_hung_up() const;
   /// Kills and reaps the process, if that has not happened yet, and remembers why.
   void end(State why);

@@ -13,11 +13,15 @@ bool WorkerSlots::may_enter(Company company) const {
   return company == Company::kAlone ? busy_ == 0 : busy_ < places_ && waiting_alone_ == 0;
 }
 
-std::unique_ptr<WorkerProcess> WorkerSlots::enter(const std::string& kind, Company company) {
+std::unique_ptr<WorkerProcess> WorkerSlots::enter(const std::string& kind, Company company, const CompileWatch& watch) {
   Workers leaving;  // declared before the lock: ended after it is released
   std::unique_lock lock(mutex_);
   waiting_alone_ += company == Company::kAlone ? 1 : 0;
-  changed_.wait(lock, [&] { return may_enter(company); });
+  while (!changed_.wait_for(lock, kProgressInterval, [&] { return may_enter(company); })) {
+    lock.unlock();
+    watch.tell_progress();
+    lock.lock();
+  }
   waiting_alone_ -= company == Company::kAlone ? 1 : 0;
   has_lone_ = company == Company::kAlone;
   ++busy_;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/compile/compiler.h"
 #include "runtime/compile/worker_process.h"
 
 namespace sinter {
@@ -26,7 +27,7 @@ class WorkerSlots {
   WorkerSlots(std::int64_t places, std::chrono::seconds idle_limit) : places_(places), idle_limit_(idle_limit) {}
 
   /// Waits for a place and occupies it. Returns a warm worker of this kind, or null: the caller starts one.
-  std::unique_ptr<WorkerProcess> enter(const std::string& kind, Company company);
+  std::unique_ptr<WorkerProcess> enter(const std::string& kind, Company company, const CompileWatch& watch = {});
 
   /// Frees the place and keeps the worker warm. `worker` may be null or gone.
   void leave(const std::string& kind, Company company, std::unique_ptr<WorkerProcess> worker);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A compile worker that misbehaves as the source of each request says. Its own arguments: `--fake START`, where START
 // is "good" or a way to fail before the first request.
+//
+// Under the name sinter-worker-llvm it is the compiler "llvm" of the host's archs, whose sources are Sinter's own. There
+// the file "behaviour" beside it says what to do: lines "PART HOW", where the first whose PART is in the name of the
+// kernel counts, and PART "hello" is for the start.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -11,6 +15,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -25,13 +31,38 @@ using namespace sinter;
 
 constexpr int kFd = protocol::kWorkerFd;
 
+struct Personality {
+  bool is_llvm = false;
+  std::string behaviour_file;
+};
+
+Personality personality_of(std::string_view program) {
+  const std::size_t slash = program.rfind('/') + 1;
+  return {program.substr(slash) == "sinter-worker-llvm", std::string(program.substr(0, slash)) + "behaviour"};
+}
+
+/// Read for each request, so that a test can change it under a running worker. Empty: behave.
+std::string behaviour_for(const Personality& personality, std::string_view name) {
+  std::ifstream file(personality.behaviour_file);
+  std::string part, how;
+  while (file >> part && std::getline(file >> std::ws, how)) {
+    if (name.find(part) != std::string_view::npos) {
+      return how;
+    }
+  }
+  return {};
+}
+
 void send_raw(std::string_view bytes) { ::send(kFd, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
 
-void say_hello(std::string_view start) {
+void say_hello(std::string_view start, const Personality& personality) {
   protocol::Hello hello;
   hello.version = start == "other-version" ? protocol::kVersion + 1 : protocol::kVersion;
   hello.worker = "fake_worker";
-  if (start == "no-backend") {
+  if (personality.is_llvm) {
+    const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+    hello.backends.push_back({"llvm", "1.0", "fake llvm 1.0", "", {"x86-64-v3"}, {self}});
+  } else if (start == "no-backend") {
     hello.problems = "fake: libfake.so.1: cannot open shared object file\n";
   } else {
     hello.backends.push_back({"fake", "1.0", "fake 1.0 abc", "libfake.so.1", {"gfx942"}, {}});
@@ -42,11 +73,12 @@ void say_hello(std::string_view start) {
 /// A good answer whose code is the process id, so that a test can tell workers apart.
 protocol::CompileReply good_reply(const protocol::CompileRequest& request) {
   CodeFacts facts;
-  facts.target = request.arch;
+  const bool is_host = request.arch.starts_with("x86-64");
+  facts.target = is_host ? "x86-64" : request.arch;
   facts.entry = request.entry;
   protocol::CompileReply reply;
   reply.ok = true;
-  reply.format = "hsaco";
+  reply.format = is_host ? "so" : "hsaco";
   const std::string pid = std::to_string(::getpid());
   reply.code.assign(reinterpret_cast<const std::byte*>(pid.data()),
                     reinterpret_cast<const std::byte*>(pid.data() + pid.size()));
@@ -90,9 +122,9 @@ void misbehave(std::string_view how) {
   }
 }
 
-protocol::CompileReply answer(const protocol::CompileRequest& request) {
-  misbehave(request.source);
-  if (request.source == "refuse") {
+protocol::CompileReply answer(const protocol::CompileRequest& request, std::string_view how) {
+  misbehave(how);
+  if (how == "refuse") {
     std::fprintf(stderr, "on stderr: bad instruction\n");
     protocol::CompileReply reply;
     reply.error = "it does not compile";
@@ -100,19 +132,19 @@ protocol::CompileReply answer(const protocol::CompileRequest& request) {
     return reply;
   }
   protocol::CompileReply reply = good_reply(request);
-  if (request.source == "other kernel") {
+  if (how == "other kernel") {
     protocol::CompileRequest other = request;
     other.entry = "other";
     reply = good_reply(other);
-  } else if (request.source == "other format") {
+  } else if (how == "other format") {
     reply.format = "cubin";
-  } else if (request.source == "slow") {
+  } else if (how == "slow") {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  } else if (request.source == "environment") {
+  } else if (how == "environment") {
     for (char** variable = ::environ; *variable != nullptr; ++variable) {
       reply.log += std::string(*variable) + "\n";
     }
-  } else if (request.source == "descriptors") {
+  } else if (how == "descriptors") {
     for (int fd = 0; fd < 64; ++fd) {
       reply.log += ::fcntl(fd, F_GETFD) >= 0 ? std::to_string(fd) + " " : "";
     }
@@ -128,10 +160,16 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "libmissing.so.1: cannot open shared object file\n");
     return 127;
   }
-  say_hello(start);
+  const Personality personality = personality_of(argv[0]);
+  misbehave(behaviour_for(personality, "hello"));
+  say_hello(start, personality);
   while (const auto frame = protocol::read_frame(kFd, -1)) {
     const auto request = protocol::decode_compile_request(*frame);
-    if (!request || !protocol::write_frame(kFd, protocol::encode(answer(*request)), 1000)) {
+    if (!request) {
+      return 1;
+    }
+    const std::string how = personality.is_llvm ? behaviour_for(personality, request->entry) : request->source;
+    if (!protocol::write_frame(kFd, protocol::encode(answer(*request, how)), 1000)) {
       return 1;
     }
     if (start == "leave-after-one") {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Many processes that want the same kernels at once, and what they do when one of them fails, stops or dies.
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <map>
+#include <thread>
+
+#include "tests/support/fake_compiler.h"
+
+namespace sinter {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace testing;
+
+constexpr int kKernels = 5;
+
+/// All start at the same moment, when the gate is closed by its owner.
+class Gate {
+ public:
+  Gate() { REQUIRE(::pipe(ends_) == 0); }
+  void pass() const {
+    ::close(ends_[1]);
+    char byte;
+    (void)!::read(ends_[0], &byte, 1);
+  }
+  void open() const { ::close(ends_[1]); }
+  ~Gate() { ::close(ends_[0]); }
+
+ private:
+  int ends_[2];
+};
+
+/// How often each key was compiled.
+std::map<std::string, int> compiles_by_key(const FakeMachine& machine) {
+  std::map<std::string, int> counts;
+  for (const nlohmann::json& line : machine.log()) {
+    counts[line.at("key")] += line.at("outcome") == "ok" ? 1 : 0;
+  }
+  return counts;
+}
+
+TEST_CASE("8 and 64 processes that start at once on missing kernels compile each once", "[stampede]") {
+  for (const int count : {8, 64}) {
+    const FakeMachine machine;
+    machine.behave("grouped_gemm slow\n");
+    const Gate gate;
+    std::vector<pid_t> children;
+    for (int c = 0; c < count; ++c) {
+      children.push_back(start_child([&, c] {
+        gate.pass();
+        FakeProcess process(machine);
+        for (int i = 0; i < kKernels; ++i) {
+          if (!process.get((i + c) % kKernels)) return 1;
+        }
+        return process.problems().empty() ? 0 : 2;
+      }));
+    }
+    gate.open();
+    for (const pid_t child : children) {
+      CHECK(wait_for(child) == 0);
+    }
+    const auto compiles = compiles_by_key(machine);
+    CHECK(compiles.size() == kKernels);
+    for (const auto& [key, times] : compiles) {
+      CHECK(times == 1);
+    }
+    CHECK(machine.log().size() == kKernels);
+  }
+}
+
+TEST_CASE("when the process that compiles is killed, one of those who wait compiles", "[stampede]") {
+  const FakeMachine machine;
+  machine.behave("grouped_gemm hang\n");
+  const pid_t owner = start_child([&] {
+    FakeProcess process(machine);
+    return process.get(0) ? 0 : 1;
+  });
+  std::this_thread::sleep_for(500ms);
+  machine.behave("grouped_gemm slow\n");
+  std::vector<pid_t> children;
+  for (int c = 0; c < 8; ++c) {
+    children.push_back(start_child([&] {
+      FakeProcess process(machine);
+      return process.get(0) ? 0 : 1;
+    }));
+  }
+  std::this_thread::sleep_for(300ms);
+  CHECK(machine.log().empty());
+  ::kill(owner, SIGKILL);
+  CHECK(wait_for(owner) == -SIGKILL);
+  for (const pid_t child : children) {
+    CHECK(wait_for(child) == 0);
+  }
+  CHECK(machine.logged("ok") == 1);
+}
+
+TEST_CASE("a cache that cannot be written costs compiles and fails none", "[stampede]") {
+  const FakeMachine machine;
+  Settings settings = machine.settings();
+  settings.cache_dir = "/proc/no-such-directory";
+  settings.worker_log = "/proc/no-such-file";
+  FakeProcess process(settings);
+  CHECK(process.get(0));
+  CHECK(process.get(1));
+}
+
+}  // namespace
+}  // namespace sinter
