@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/settings.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -136,8 +138,13 @@ constexpr Row kRows[] = {
     {{"SINTER_CAPABILITIES", "none", "JSON file of capability rows that replace or extend the built-in ones"},
      set_text<&Settings::capability_file>},
     {{"SINTER_QUIRKS", "none", "JSON file of quirks beside the built-in ones"}, set_text<&Settings::quirks_file>},
-    {{"SINTER_WORKERS", "0", "most compile workers; 0: one per core"}, set_count<&Settings::workers, 0, 1024>},
+    {{"SINTER_WORKERS", "0", "most compile workers of this process; 0: one per core"}, set_count<&Settings::workers, 0, 1024>},
+    {{"SINTER_RUN_DIR", "$XDG_RUNTIME_DIR/sinter or /dev/shm/sinter-UID",
+      "directory in which the processes of a node share one budget of compile workers; empty text: each has its own"},
+     set_text<&Settings::run_dir>},
     {{"SINTER_COMPILE_TIMEOUT_S", "120", "seconds one compile may take"}, set_count<&Settings::compile_timeout_s, 1, 86400>},
+    {{"SINTER_FAILURE_MEMORY_S", "600", "seconds for which a failed compile is remembered and not tried again; 0: always tried again"},
+     set_count<&Settings::failure_memory_s, 0, 31'536'000>},
     {{"SINTER_WORKER_LOG", "none", "file that gets one line of JSON for each compile: time, key, spec, backend, milliseconds, outcome"},
      set_text<&Settings::worker_log>},
     {{"SINTER_HOST_THREADS", "0", "threads of the host device; 0: one per core"}, set_count<&Settings::host_threads, 0, 4096>},
@@ -156,6 +163,14 @@ std::string user_directory(const char* (*get)(const char*), const char* xdg_vari
     return fmt::format("{}/{}/sinter", home, below_home);
   }
   return {};
+}
+
+// Of this user and this run of the machine. A container has its own.
+std::string default_run_dir(const char* (*get)(const char*)) {
+  if (const char* xdg = get("XDG_RUNTIME_DIR"); xdg != nullptr && *xdg == '/') {
+    return fmt::format("{}/sinter", xdg);
+  }
+  return fmt::format("{}/sinter-{}", ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", ::geteuid());
 }
 
 constexpr auto kInfos = [] {
@@ -185,6 +200,7 @@ Result<Settings> read_settings(const char* (*get)(const char*)) {
   if (const std::string config = user_directory(get, "XDG_CONFIG_HOME", ".config"); !config.empty()) {
     settings.trusted_keys = config + "/trusted";
   }
+  settings.run_dir = default_run_dir(get);
   for (const Row& row : kRows) {
     const char* value = get(row.info.variable.data());
     if (value == nullptr) {

@@ -47,8 +47,10 @@ struct Settings {
   std::string hip_library;             ///< SINTER_LIBHIP.
   std::string capability_file;         ///< SINTER_CAPABILITIES: rows that replace or extend the built-in table.
   std::string quirks_file;             ///< SINTER_QUIRKS: quirks beside the built-in ones.
-  std::int64_t workers = 0;            ///< SINTER_WORKERS: most compile workers; 0: as many as cores.
+  std::int64_t workers = 0;            ///< SINTER_WORKERS: most compile workers of this process; 0: as many as cores.
+  std::string run_dir;                 ///< SINTER_RUN_DIR: where processes share one budget of workers; empty: they do not.
   std::int64_t compile_timeout_s = 120;
+  std::int64_t failure_memory_s = 600; ///< SINTER_FAILURE_MEMORY_S: how long a failed compile is believed; 0: not at all.
   std::string worker_log;              ///< SINTER_WORKER_LOG: file that gets a line for each compile; empty: none.
   std::int64_t host_threads = 0;       ///< SINTER_HOST_THREADS: of the host device; 0: every core of this process.
   bool checked = false;                ///< SINTER_CHECKED: every launch compares buffers with the declared footprint.

@@ -72,6 +72,9 @@ class Runtime {
   /// Errors: kInvalidRequest, kUnsupported, kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kTimeout, kDriverError.
   Result<const Kernel*> get_kernel(int device, const KernelRequest& request, KernelOrigin* origin = nullptr);
 
+  /// Forgets failed compiles, so that the next request tries again.
+  void retry_failures() { service_->retry_failures(); }
+
   // Parts, for tools that walk the path by themselves (prebuild, check, doctor).
   const std::vector<DeviceCaps>& capability_table() const { return table_; }
   const std::vector<Quirk>& quirks() const { return quirks_; }

@@ -22,6 +22,7 @@ const char* environment(const char* name) { return std::getenv(name); }
 WorkerPoolOptions pool_options(const Settings& settings) {
   WorkerPoolOptions options;
   options.max_workers = settings.workers;
+  options.run_directory = settings.run_dir;
   options.time_limit = std::chrono::seconds(settings.compile_timeout_s);
   return options;
 }
@@ -47,7 +48,8 @@ std::string_view code_origin_name(CodeOrigin origin) {
 }
 
 CompileService::CompileService(const Settings& settings, KernelCache& cache, const Log& log)
-    : settings_(settings), cache_(cache), log_(log), locations_(find_compilers(settings, environment)), pool_(locations_, pool_options(settings)),
+    : settings_(settings), cache_(cache), log_(log), locations_(find_compilers(settings, environment)), pool_(locations_, pool_options(settings), warn_through(log)),
+      failures_(cache, std::chrono::seconds(settings.failure_memory_s)),
       leases_({.directory = cache.directory(), .allow_shared_directory = settings.shared_cache_dir}, warn_through(log)),
       worker_log_(settings.worker_log, warn_through(log)) {}
 
@@ -76,6 +78,9 @@ Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, con
   if (auto hit = cache_.lookup_memory(key)) {
     return CompiledCode{std::move(hit->code), CodeOrigin::kMemory, std::move(key)};
   }
+  if (auto failure = failures_.find_here(key)) {
+    return std::move(*failure);
+  }
 
   // 4-7. Once per key: look up, render, compile, check, store.
   CompiledCode result{nullptr, CodeOrigin::kCompiled, key};
@@ -95,20 +100,31 @@ std::optional<CompiledCode> CompileService::find(const CacheKey& key, MissCount 
   return CompiledCode{std::move(hit->code), hit->layer == CacheLayer::kMemory ? CodeOrigin::kMemory : CodeOrigin::kLocal, key};
 }
 
-// The part that one thread does for all that want the key, and one process of the node for all the others.
-Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key) {
-  auto found = find(key, MissCount::kCounted);
-  if (found) {
+// The kernel, or the failure that all others were told of.
+std::optional<Result<CompiledCode>> CompileService::find_settled(const CacheKey& key, MissCount count) {
+  if (auto found = find(key, count)) {
     return std::move(*found);
   }
+  if (auto failure = failures_.find(key)) {
+    return std::move(*failure);
+  }
+  return std::nullopt;
+}
+
+// The part that one thread does for all that want the key, and one process of the node for all the others.
+Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key) {
+  auto settled = find_settled(key, MissCount::kCounted);
+  if (settled) {
+    return std::move(*settled);
+  }
   const auto look_again = [&] {
-    found = find(key, MissCount::kNotAgain);
-    return found.has_value();
+    settled = find_settled(key, MissCount::kNotAgain);
+    return settled.has_value();
   };
   KeyLease lease = leases_.acquire(key.digest, look_again);
-  // Whoever had the lease before may have stored the kernel since the first look.
-  if (found || look_again()) {
-    return std::move(*found);
+  // Whoever had the lease before may have come to an end since the first look.
+  if (settled || look_again()) {
+    return std::move(*settled);
   }
   SINTER_TRY(auto code, compile(spec, plan, toolchain, key, lease));
   if (code->compiler != toolchain.identity) {
@@ -145,44 +161,50 @@ SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const Body
   SINTER_TRY(GeneratedSource generated, render(spec, plan));
   ++compiles_;
   WorkerLogRecord record{.key = to_hex(key.digest), .spec = spec.name(), .backend = toolchain.backend};
+  AttemptOutcome outcome = AttemptOutcome::kUnavailable;
   const auto log_attempt = [&](const CompileAttempt& attempt) {
+    outcome = attempt.outcome;
     record.milliseconds = attempt.milliseconds;
-    record.outcome = attempt_outcome_name(attempt.outcome);
+    record.outcome = attempt_outcome_name(outcome);
     record.code_bytes = attempt.code_bytes;
-    if (attempt.outcome != AttemptOutcome::kOk) {
+    if (outcome != AttemptOutcome::kOk) {
       worker_log_.write(record);
     }
   };
-  auto compiled = pool_.compile({toolchain.backend, spec.arch, generated.entry, generated.source, std::move(generated.headers), toolchain.options},
-                                {[&lease] { lease.tick(); }, log_attempt});
-  if (!compiled) {
+  const CompileWatch watch{[&lease] { lease.tick(); }, log_attempt};
+  const auto fail = [&](Error error) {
     ++failed_compiles_;
-    return std::move(compiled).error();
+    failures_.remember(key, {error.code, outcome == AttemptOutcome::kCrashed, 0, error.message, error.log, error.source});
+    return error;
+  };
+  auto compiled = pool_.compile({toolchain.backend, spec.arch, generated.entry, generated.source, std::move(generated.headers), toolchain.options},
+                                watch);
+  if (!compiled) {
+    return fail(std::move(compiled).error());
   }
   auto code = std::make_shared<CodeObject>(std::move(*compiled));
   code->created_unix_s = static_cast<std::int64_t>(std::time(nullptr));
-  auto checked = complete_facts(spec, *code);
+  auto checked = complete_facts(spec, *code, watch);
   if (checked) {
     checked = check_code_object(spec, plan, *code, caps_of_arch(*spec.arch));
   }
   record.outcome = checked ? record.outcome : "rejected";
   worker_log_.write(record);
   if (!checked) {
-    ++failed_compiles_;
     Error error = std::move(checked).error();
     error.log = code->log;
     error.source = code->source;
-    return error;
+    return fail(std::move(error));
   }
   return std::shared_ptr<const CodeObject>(std::move(code));
 }
 
 // hiprtc's worker has no disassembler. The LLVM worker reads what is missing, before the facts are stored with the code.
-Result<void> CompileService::complete_facts(const KernelSpec& spec, CodeObject& code) {
+Result<void> CompileService::complete_facts(const KernelSpec& spec, CodeObject& code, const CompileWatch& watch) {
   if (spec.arch->vendor != Vendor::kAmd || code.facts.setvskip_count != kUnknown) {
     return {};
   }
-  SINTER_TRY(const protocol::InspectReply inspected, pool_.inspect(code.format, code.entry, code.code));
+  SINTER_TRY(const protocol::InspectReply inspected, pool_.inspect(code.format, code.entry, code.code, watch));
   SINTER_TRY(CodeFacts facts, code_facts_from_json(inspected.facts));
   if (facts.setvskip_count == kUnknown) {
     return make_error(ErrorCode::kCompilerUnavailable,
@@ -196,6 +218,12 @@ Result<void> CompileService::complete_facts(const KernelSpec& spec, CodeObject& 
   }
   code.facts = std::move(facts);
   return {};
+}
+
+void CompileService::retry_failures() {
+  failures_.forget_all();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(identities_, [](const auto& entry) { return !entry.second; });
 }
 
 Result<Toolchain> CompileService::toolchain_for(const Arch& arch) {
@@ -218,6 +246,11 @@ Result<Toolchain> CompileService::toolchain_for(const Arch& arch) {
   return make_error(ErrorCode::kCompilerUnavailable, fmt::format("no compiler for {}: {}", arch.name, reasons));
 }
 
+std::optional<std::string> CompileService::remembered_identity(const std::string& name) {
+  const auto memo = cache_.compiler_identity(name);
+  return memo ? open_memo(*memo) : std::nullopt;
+}
+
 Result<std::string> CompileService::identity_of(const std::string& backend) {
   {
     const std::lock_guard lock(mutex_);
@@ -227,14 +260,23 @@ Result<std::string> CompileService::identity_of(const std::string& backend) {
   }
   const auto ask = [&]() -> Result<std::string> {
     SINTER_TRY(const BackendLocation location, locations_.require(backend));
-    if (const auto memo = cache_.compiler_identity(memo_name(location))) {
-      if (auto identity = open_memo(*memo)) {
-        return std::move(*identity);
-      }
+    const std::string name = memo_name(location);
+    if (auto identity = remembered_identity(name)) {
+      return std::move(*identity);
+    }
+    // Asked by one process of the node, not by each: it takes the start of a worker.
+    std::optional<std::string> identity;
+    const auto look_again = [&] {
+      identity = remembered_identity(name);
+      return identity.has_value();
+    };
+    const KeyLease lease = leases_.acquire(sha256(as_bytes("identity of " + name)), look_again);
+    if (identity || look_again()) {
+      return std::move(*identity);
     }
     SINTER_TRY(protocol::BackendInfo info, pool_.backend_info(backend));
     if (const auto sealed = seal_memo({info.identity, std::move(info.files)})) {
-      cache_.remember_compiler_identity(memo_name(location), *sealed);
+      cache_.remember_compiler_identity(name, *sealed);
     }
     return info.identity;
   };

@@ -20,6 +20,7 @@
 #include "codegen/family.h"
 #include "runtime/compile/cache_key_inputs.h"
 #include "runtime/compile/compiler_locations.h"
+#include "runtime/compile/failure_memory.h"
 #include "runtime/compile/key_lease.h"
 #include "runtime/compile/single_flight.h"
 #include "runtime/compile/worker_log.h"
@@ -48,6 +49,8 @@ class CompileService {
   /// processes on one cache directory ask.
   /// A process that cannot compile (no compiler here, or compiling is off) takes what another compiler built for the
   /// same spec, template and parameters. What a compiler made is checked against its plan before it is stored.
+  /// A failure is told to all that wait and remembered for a while (SINTER_FAILURE_MEMORY_S), by other processes on the
+  /// cache directory, too; the message then says so.
   /// Errors: kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kUnsupported, kTimeout, kInternal.
   Result<CompiledCode> load_or_compile(const KernelSpec& spec, const BodyPlan& plan);
 
@@ -56,17 +59,22 @@ class CompileService {
   /// Errors: kCompilerUnavailable naming what was looked for.
   Result<Toolchain> toolchain_for(const Arch& arch);
 
+  /// Forgets what failed, so that the next request tries again. Other processes notice within half a minute.
+  void retry_failures();
+
   WorkerPool& workers() { return pool_; }
   std::int64_t compiles() const { return compiles_; }
   std::int64_t failed_compiles() const { return failed_compiles_; }
 
  private:
+  std::optional<std::string> remembered_identity(const std::string& name);
   Result<std::string> identity_of(const std::string& backend);
   std::optional<CompiledCode> built_elsewhere(const KernelSpec& spec, const BodyPlan& plan);
   std::optional<CompiledCode> find(const CacheKey& key, MissCount count);
+  std::optional<Result<CompiledCode>> find_settled(const CacheKey& key, MissCount count);
   Result<CompiledCode> find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key);
   SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key, KeyLease& lease);
-  Result<void> complete_facts(const KernelSpec& spec, CodeObject& code);
+  Result<void> complete_facts(const KernelSpec& spec, CodeObject& code, const CompileWatch& watch);
 
   const Settings settings_;
   KernelCache& cache_;
@@ -74,6 +82,7 @@ class CompileService {
   const CompilerLocations locations_;
   WorkerPool pool_;
   SingleFlight flights_;
+  FailureMemory failures_;
   KeyLeases leases_;
   WorkerLog worker_log_;
   std::atomic<std::int64_t> compiles_{0}, failed_compiles_{0};

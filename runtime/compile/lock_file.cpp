@@ -69,9 +69,28 @@ Result<bool> LockFile::try_lock(std::int64_t byte, Kind kind) {
   return true;
 }
 
+Result<bool> LockFile::try_lock_one_of(std::int64_t first, std::int64_t count) {
+  for (std::int64_t byte = first; byte < first + count; ++byte) {
+    SINTER_TRY(const bool locked, try_lock(byte, Kind::kExclusive));
+    if (locked) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void LockFile::unlock(std::int64_t byte) {
   struct flock lock = region(F_UNLCK, byte, 1);
   ::fcntl(file_.get(), F_OFD_SETLK, &lock);
+}
+
+bool LockFile::move_above(int number) {
+  if (file_.get() > number) {
+    return true;
+  }
+  Descriptor moved(::fcntl(file_.get(), F_DUPFD_CLOEXEC, number + 1));
+  std::swap(file_, moved);
+  return file_.is_open();
 }
 
 std::uint64_t LockFile::counter(std::uint64_t number) const {

@@ -31,7 +31,15 @@ class LockFile {
   /// Locks one byte, which need not exist, if nobody else has; never waits. Locking it again changes the kind.
   /// Errors: kCacheError where the file system has no such locks or no room for another.
   Result<bool> try_lock(std::int64_t byte, Kind kind);
+  /// Locks any one of `count` bytes exclusively. Errors as above.
+  Result<bool> try_lock_one_of(std::int64_t first, std::int64_t count);
   void unlock(std::int64_t byte);
+
+  /// Gives the descriptor a number above `number`; false if there is none free.
+  bool move_above(int number);
+  int descriptor() const { return file_.get(); }
+  /// Closes this side of the description without unlocking: the locks are now those of the processes that share it.
+  void hand_over() { file_ = Descriptor(); }
 
   /// A counter's value; 0 if it cannot be read. Values of different owners may mix: only a change means something.
   std::uint64_t counter(std::uint64_t number) const;

@@ -25,12 +25,6 @@ SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<O
   bool mine = false;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto failure = failures_.find(key); failure != failures_.end()) {
-      if (Clock::now() < failure->second.until) {
-        return failure->second.error;
-      }
-      failures_.erase(failure);
-    }
     auto& slot = flights_[key];
     mine = slot == nullptr;
     if (mine) {
@@ -48,10 +42,6 @@ SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<O
   {
     const std::lock_guard lock(mutex_);
     flights_.erase(key);
-    std::erase_if(failures_, [now = Clock::now()](const auto& entry) { return entry.second.until <= now; });
-    if (!outcome) {
-      failures_[key] = {outcome.error(), Clock::now() + remember_failures_};
-    }
   }
   {
     const std::lock_guard lock(flight->mutex);
@@ -59,11 +49,6 @@ SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<O
   }
   flight->landed.notify_all();
   return outcome;
-}
-
-void SingleFlight::forget_failures() {
-  const std::lock_guard lock(mutex_);
-  failures_.clear();
 }
 
 }  // namespace sinter

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// SingleFlight: one build per key in this process, however many threads ask. Waiters share the outcome, failures too; a
-// failure is remembered for a while so that a hot loop does not compile a broken kernel again and again.
+// SingleFlight: one build per key at a time in this process, however many threads ask. Waiters share the outcome,
+// failures too.
 
-#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -22,15 +21,9 @@ namespace sinter {
 class SingleFlight {
  public:
   using Outcome = Result<std::shared_ptr<const CodeObject>>;
-  using Clock = std::chrono::steady_clock;
 
-  explicit SingleFlight(Clock::duration remember_failures = std::chrono::seconds(30)) : remember_failures_(remember_failures) {}
-
-  /// The outcome of `build` for `key`: this thread's, another's that was under way, or a recent failure's.
+  /// The outcome of `build` for `key`: this thread's, or another's that was under way.
   Outcome run(const Digest& key, const std::function<Outcome()>& build);
-
-  /// Forgets the failures, so that the next request tries again.
-  void forget_failures();
 
  private:
   struct Flight {
@@ -38,15 +31,9 @@ class SingleFlight {
     std::condition_variable landed;
     std::optional<Outcome> outcome;  // guarded by mutex
   };
-  struct Failure {
-    Error error;
-    Clock::time_point until;
-  };
 
-  const Clock::duration remember_failures_;
-  std::mutex mutex_;  // guards the maps; never held while building or waiting
+  std::mutex mutex_;  // guards flights_; never held while building or waiting
   std::map<Digest, std::shared_ptr<Flight>> flights_;
-  std::map<Digest, Failure> failures_;
 };
 
 }  // namespace sinter

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/compile/worker_budget.h"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <fstream>
 #include <limits>
-#include <optional>
-#include <sstream>
 #include <string>
+
+#include "base/cgroup.h"
+#include "base/cpu_count.h"
 
 namespace sinter {
 namespace {
@@ -18,55 +16,36 @@ namespace {
 constexpr std::int64_t kWorkerBytes = std::int64_t{400} << 20;
 constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
 
-/// The first word of a file, if it can be read.
-std::optional<std::string> first_word(const std::string& path) {
-  std::ifstream file(path);
-  std::string word;
-  return file >> word ? std::optional(word) : std::nullopt;
-}
-
+/// The number that a file consists of; "max" is none.
 std::int64_t number_in(const std::string& path, std::int64_t fallback) {
-  const auto word = first_word(path);
-  std::istringstream text(word.value_or(""));
+  std::ifstream file(path);
   std::int64_t value = 0;
-  return text >> value ? value : fallback;  // "max" is no number
+  return file >> value ? value : fallback;
 }
 
-/// This process's group and all above it: each can limit it.
-template <class Visit>
-void for_each_cgroup(Visit visit) {
-  std::ifstream file("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (!line.starts_with("0::/")) {
-      continue;
-    }
-    std::string path = line.substr(3);
-    while (!path.empty()) {
-      visit("/sys/fs/cgroup" + path + (path == "/" ? "" : "/"));
-      path.resize(path == "/" ? 0 : std::max<std::size_t>(path.rfind('/'), 1));
+/// The number after a name in a file of "name number" lines.
+std::int64_t number_of(const std::string& path, std::string_view wanted) {
+  std::ifstream file(path);
+  std::string name;
+  std::int64_t value = 0;
+  while (file >> name >> value) {
+    if (name == wanted) {
+      return value;
     }
   }
+  return 0;
 }
 
-std::int64_t affinity_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  // A machine with more CPUs than the set holds gives an error.
-  if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
-    return CPU_COUNT(&set);
-  }
-  return std::max<std::int64_t>(::sysconf(_SC_NPROCESSORS_ONLN), 1);
-}
-
-/// "200000 100000": microseconds of CPU per period; at least one core.
-std::int64_t cgroup_cores(const std::string& directory) {
-  std::ifstream file(directory + "cpu.max");
-  std::int64_t quota = 0, period = 0;
-  if (!(file >> quota >> period) || period <= 0) {
+/// Version 1 has no word for "no limit" but a number near the largest.
+std::int64_t free_in(const CgroupDirectory& directory) {
+  const std::string at = directory.path + "/memory.";
+  const std::int64_t limit = number_in(at + (directory.unified ? "max" : "limit_in_bytes"), kUnlimited);
+  if (limit >= kUnlimited / 2) {
     return kUnlimited;
   }
-  return std::max<std::int64_t>(quota / period, 1);
+  const std::int64_t used = number_in(at + (directory.unified ? "current" : "usage_in_bytes"), 0);
+  const std::int64_t cache = number_of(at + "stat", directory.unified ? "inactive_file" : "total_inactive_file");
+  return std::max<std::int64_t>(limit - used + cache, 1);
 }
 
 std::int64_t available_memory() {
@@ -81,20 +60,26 @@ std::int64_t available_memory() {
   return kUnlimited;
 }
 
+std::int64_t free_memory() {
+  const std::int64_t machine = available_memory();
+  const std::int64_t group = cgroup_free_memory(own_cgroups(), kCgroupMount);
+  const std::int64_t lowest = group > 0 ? std::min(machine, group) : machine;
+  return lowest == kUnlimited ? 0 : lowest;
+}
+
 }  // namespace
 
-MachineShare machine_share() {
-  std::int64_t cores = affinity_cores();
-  std::int64_t memory = available_memory();
-  for_each_cgroup([&](const std::string& directory) {
-    cores = std::min(cores, cgroup_cores(directory));
-    const std::int64_t limit = number_in(directory + "memory.max", kUnlimited);
-    if (limit != kUnlimited) {
-      memory = std::min(memory, std::max<std::int64_t>(limit - number_in(directory + "memory.current", 0), 1));
-    }
-  });
-  return {cores, memory == kUnlimited ? 0 : memory};
+std::int64_t cgroup_free_memory(std::string_view membership, std::string_view mount) {
+  std::int64_t lowest = kUnlimited;
+  for (const CgroupDirectory& directory : cgroup_directories(membership, mount, "memory")) {
+    lowest = std::min(lowest, free_in(directory));
+  }
+  return lowest == kUnlimited ? 0 : lowest;
 }
+
+MachineShare process_share() { return {available_cpus(), free_memory()}; }
+
+MachineShare node_share() { return {node_cpus(), free_memory()}; }
 
 std::int64_t worker_budget(const MachineShare& share) {
   std::int64_t count = share.cores;

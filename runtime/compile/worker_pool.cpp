@@ -6,14 +6,10 @@
 
 #include <algorithm>
 #include <ctime>
-#include <map>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/digest.h"
 #include "runtime/compile/worker_budget.h"
 #include "runtime/compile/worker_process.h"
 #include "runtime/compile/worker_slots.h"
@@ -21,26 +17,8 @@
 namespace sinter {
 namespace {
 
-using Company = WorkerSlots::Company;
-
 /// A worker leaves by itself this much after the pool would not use it any more: never between choice and request.
 constexpr std::chrono::seconds kIdleGrace{5};
-
-Digest digest_of(const CompileJob& job) {
-  DigestBuilder builder;
-  builder.field("backend", job.backend);
-  builder.field("arch", job.arch->name);
-  builder.field("entry", job.entry);
-  builder.field("source", job.source);
-  for (const protocol::NamedText& header : job.headers) {
-    builder.field("header", header.name);
-    builder.field("text", header.text);
-  }
-  for (const std::string& option : job.options) {
-    builder.field("option", option);
-  }
-  return builder.finish();
-}
 
 const protocol::BackendInfo* find_backend(const protocol::Hello& hello, std::string_view backend) {
   const auto it = std::find_if(hello.backends.begin(), hello.backends.end(),
@@ -130,44 +108,54 @@ std::string_view attempt_outcome_name(AttemptOutcome outcome) {
 
 /// What belongs to one process. A fork copies it in an unknown state, so the child never touches the copy.
 struct WorkerPool::State {
-  State(std::int64_t places, std::chrono::seconds idle_limit) : owner(::getpid()), slots(places, idle_limit) {}
-
-  std::optional<Error> find_quarantined(const Digest& job) {
-    const std::lock_guard lock(mutex);
-    const auto it = quarantine.find(job);
-    return it != quarantine.end() ? std::optional(it->second) : std::nullopt;
-  }
+  State(std::int64_t places, std::chrono::seconds idle_limit, NodeSlots::Options node_options,
+        std::function<void(std::string)> on_problem)
+      : owner(::getpid()), slots(places, idle_limit), node(std::move(node_options), std::move(on_problem)) {}
 
   const pid_t owner;
   WorkerSlots slots;
-  std::mutex mutex;                     // guards quarantine
-  std::map<Digest, Error> quarantine;
+  NodeSlots node;
 };
 
-/// A place to compile in, and a worker in it that has the backend.
+/// A place to compile in, of this process and of the node, and a worker in it that has the backend.
 class WorkerPool::Lease {
  public:
-  Lease(WorkerSlots& slots, std::string kind, Company company, const CompileWatch& watch)
-      : slots_(&slots), kind_(std::move(kind)), company_(company), worker_(slots.enter(kind_, company, watch)) {}
-  ~Lease() {
-    if (slots_ != nullptr) {
-      slots_->leave(kind_, company_, std::move(worker_));
+  /// Waits. `state` must outlive the lease.
+  Lease(State& state, std::string kind, Company company, const CompileWatch& watch)
+      : state_(state), kind_(std::move(kind)), company_(company), worker_(state.slots.enter(kind_, company, watch)) {
+    slot_ = state_.node.enter(company, watch);
+    if (worker_ != nullptr && !worker_->is_usable()) {
+      worker_ = nullptr;  // it left during the wait
     }
   }
-  Lease(Lease&& other) noexcept
-      : slots_(std::exchange(other.slots_, nullptr)), kind_(std::move(other.kind_)), company_(other.company_),
-        worker_(std::move(other.worker_)) {}
-  Lease& operator=(Lease&&) = delete;
+  ~Lease() {
+    if (worker_ != nullptr && !worker_->may_stay_warm(state_.node.places())) {
+      worker_ = nullptr;
+    }
+    state_.slots.leave(kind_, company_, std::move(worker_));
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
 
   bool has_worker() const { return worker_ != nullptr; }
   void set_worker(std::unique_ptr<WorkerProcess> worker) { worker_ = std::move(worker); }
   WorkerProcess& worker() { return *worker_; }
 
+  /// Tells the node and `watch`. The lease and `watch` must outlive it.
+  CompileWatch watch(const CompileWatch& watch) {
+    return {[this, &watch] {
+              slot_.tick();
+              watch.tell_progress();
+            },
+            {}};
+  }
+
  private:
-  WorkerSlots* slots_;
+  State& state_;
   std::string kind_;
   Company company_;
   std::unique_ptr<WorkerProcess> worker_;
+  NodeSlot slot_;
 };
 
 struct WorkerPool::Attempt {
@@ -176,8 +164,12 @@ struct WorkerPool::Attempt {
   double milliseconds = 0;  ///< Without the wait for a place.
 };
 
-WorkerPool::WorkerPool(CompilerLocations locations, WorkerPoolOptions options)
-    : locations_(std::move(locations)), options_(options), state_(nullptr) {}
+WorkerPool::WorkerPool(CompilerLocations locations, WorkerPoolOptions options,
+                       std::function<void(std::string)> on_problem)
+    : locations_(std::move(locations)),
+      options_(std::move(options)),
+      on_problem_(std::move(on_problem)),
+      state_(nullptr) {}
 
 WorkerPool::~WorkerPool() {
   State* mine = state_.load();
@@ -191,8 +183,11 @@ WorkerPool::State& WorkerPool::state() {
   if (current != nullptr && current->owner == ::getpid()) {
     return *current;
   }
-  const std::int64_t places = options_.max_workers > 0 ? options_.max_workers : worker_budget(machine_share());
-  auto fresh = std::make_unique<State>(places, options_.idle_limit);
+  const std::int64_t places = options_.max_workers > 0 ? options_.max_workers : worker_budget(process_share());
+  NodeSlots::Options node;
+  node.directory = options_.run_directory;
+  node.places = options_.node_workers > 0 ? options_.node_workers : worker_budget(node_share());
+  auto fresh = std::make_unique<State>(places, options_.idle_limit, std::move(node), on_problem_);
   // A parent's state is left as it is: its lock may be held by a thread that this process does not have, and its
   // workers answer the parent.
   if (state_.compare_exchange_strong(current, fresh.get())) {
@@ -201,31 +196,29 @@ WorkerPool::State& WorkerPool::state() {
   return *current;
 }
 
-Result<WorkerPool::Lease> WorkerPool::lease(const BackendLocation& location, Company company,
-                                           const CompileWatch& watch) {
-  Lease lease(state().slots, location.backend, company, watch);
+Result<std::unique_ptr<WorkerProcess>> WorkerPool::start(const BackendLocation& location, const CompileWatch& watch) {
+  WorkerCommand command;
+  command.program = location.worker;
+  command.arguments = location.arguments();
+  const std::int64_t idle_s = options_.idle_limit.count() + kIdleGrace.count();
+  command.arguments.insert(command.arguments.end(), {"--idle-seconds", std::to_string(idle_s)});
+  command.environment = locations_.environment;
+  command.start_limit = options_.time_limit;
+  command.memory_limit_bytes = options_.memory_limit_bytes;
+  command.warm_file = state().node.warm_file();
+  return WorkerProcess::start(command, watch);
+}
+
+Result<void> WorkerPool::staff(Lease& lease, const BackendLocation& location, const CompileWatch& watch) {
   if (!lease.has_worker()) {
-    WorkerCommand command;
-    command.program = location.worker;
-    command.arguments = location.arguments();
-    const std::int64_t idle_s = options_.idle_limit.count() + kIdleGrace.count();
-    command.arguments.insert(command.arguments.end(), {"--idle-seconds", std::to_string(idle_s)});
-    command.environment = locations_.environment;
-    command.start_limit = options_.time_limit;
-    command.memory_limit_bytes = options_.memory_limit_bytes;
-    SINTER_TRY(auto worker, WorkerProcess::start(command, watch));
+    SINTER_TRY(auto worker, start(location, watch));
     lease.set_worker(std::move(worker));
   }
-  return lease;
+  return {};
 }
 
 Result<CodeObject> WorkerPool::compile(const CompileJob& job, const CompileWatch& watch) {
   SINTER_TRY(const BackendLocation location, locations_.require(job.backend));
-  const Digest digest = digest_of(job);
-  State& mine = state();
-  if (auto refused = mine.find_quarantined(digest)) {
-    return std::move(*refused);
-  }
   Attempt first = attempt(job, location, Company::kShared, watch);
   if (first.outcome != AttemptOutcome::kCrashed) {
     return std::move(first.result);
@@ -236,11 +229,8 @@ Result<CodeObject> WorkerPool::compile(const CompileJob& job, const CompileWatch
   }
   Error error = std::move(second.result).error();
   error.code = ErrorCode::kCompileFailed;
-  error.message = fmt::format("{} died twice over {}, the second time in a fresh worker by itself, and will not be "
-                              "given it again by this process: {}",
-                              job.backend, job.entry, error.message);
-  const std::lock_guard lock(mine.mutex);
-  mine.quarantine.emplace(digest, error);
+  error.message = fmt::format("{} died twice over {}, the second time in a fresh worker by itself: {}", job.backend,
+                              job.entry, error.message);
   return error;
 }
 
@@ -255,11 +245,12 @@ WorkerPool::Attempt WorkerPool::attempt(const CompileJob& job, const BackendLoca
 
 WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLocation& location, Company company,
                                          const CompileWatch& watch) {
-  auto leased = lease(location, company, watch);
-  if (!leased) {
-    return {std::move(leased).error()};
+  Lease leased(state(), location.backend, company, watch);
+  const CompileWatch telling = leased.watch(watch);
+  if (auto staffed = staff(leased, location, telling); !staffed) {
+    return {std::move(staffed).error()};
   }
-  WorkerProcess& worker = leased->worker();
+  WorkerProcess& worker = leased.worker();
   const protocol::BackendInfo* info = find_backend(worker.hello(), job.backend);
   if (info == nullptr) {
     const Error error = make_error(ErrorCode::kCompilerUnavailable,
@@ -279,7 +270,7 @@ WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLoc
   const protocol::CompileRequest request{job.backend, std::string(job.arch->name), job.entry, job.source, job.headers,
                                          job.options};
   const auto start = std::chrono::steady_clock::now();
-  const auto frame = worker.exchange(protocol::encode(request), options_.time_limit, watch);
+  const auto frame = worker.exchange(protocol::encode(request), options_.time_limit, telling);
   const double milliseconds =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   const auto failed = [&](AttemptOutcome outcome, Error error, std::string log) {
@@ -312,15 +303,24 @@ WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLoc
 
 Result<protocol::BackendInfo> WorkerPool::backend_info(std::string_view backend) {
   SINTER_TRY(const BackendLocation location, locations_.require(backend));
-  SINTER_TRY(Lease leased, lease(location, Company::kShared, {}));
-  const protocol::Hello& hello = leased.worker().hello();
-  if (const protocol::BackendInfo* info = find_backend(hello, backend)) {
-    return *info;
+  // In no place: the answer costs little, and a place may be free only after somebody's compile.
+  State& mine = state();
+  auto worker = mine.slots.borrow(location.backend);
+  if (worker == nullptr) {
+    SINTER_TRY(worker, start(location, {}));
   }
-  Error error = make_error(ErrorCode::kCompilerUnavailable,
-                           fmt::format("{} cannot compile: {} ({})", backend, location.searched,
+  const protocol::Hello& hello = worker->hello();
+  if (const protocol::BackendInfo* found = find_backend(hello, backend)) {
+    const protocol::BackendInfo info = *found;
+    if (worker->may_stay_warm(mine.node.places())) {
+      mine.slots.keep(location.backend, std::move(worker));
+    }
+    return info;
+  }
+  const Error error = make_error(ErrorCode::kCompilerUnavailable,
+                                 fmt::format("{} cannot compile: {} ({})", backend, location.searched,
                                        without_last_newline(hello.problems)));
-  leased.worker().reject_answer();
+  worker->reject_answer();
   return error;
 }
 
@@ -337,7 +337,7 @@ CompilerReport WorkerPool::report() {
 }
 
 Result<protocol::InspectReply> WorkerPool::inspect(CodeFormat format, std::string_view entry,
-                                                   const std::vector<std::byte>& code) {
+                                                   const std::vector<std::byte>& code, const CompileWatch& watch) {
   const bool wants_llvm = format == CodeFormat::kHsaco || format == CodeFormat::kSharedObject;
   const BackendLocation* llvm = locations_.find("llvm");
   const bool has_llvm = llvm != nullptr && !llvm->worker.empty();
@@ -348,10 +348,12 @@ Result<protocol::InspectReply> WorkerPool::inspect(CodeFormat format, std::strin
     location.backend = "facts";
     location.libraries.clear();
   }
-  SINTER_TRY(Lease leased, lease(location, Company::kShared, {}));
+  Lease leased(state(), location.backend, Company::kShared, watch);
+  const CompileWatch telling = leased.watch(watch);
+  SINTER_TRY_VOID(staff(leased, location, telling));
   WorkerProcess& worker = leased.worker();
   const protocol::InspectRequest request{std::string(code_format_name(format)), std::string(entry), code};
-  SINTER_TRY(const auto frame, worker.exchange(protocol::encode(request), options_.time_limit));
+  SINTER_TRY(const auto frame, worker.exchange(protocol::encode(request), options_.time_limit, telling));
   auto reply = protocol::decode_inspect_reply(frame);
   if (!reply) {
     worker.reject_answer();

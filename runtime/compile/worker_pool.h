@@ -6,7 +6,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -26,22 +28,24 @@ inline constexpr std::int64_t kDefaultWorkerMemoryBytes = std::int64_t{4} << 30;
 #endif
 
 struct WorkerPoolOptions {
-  std::int64_t max_workers = 0;  ///< 0: worker_budget() of this machine.
+  std::int64_t max_workers = 0;  ///< 0: worker_budget() of this process.
   std::chrono::milliseconds time_limit{120'000};                ///< For one compile.
   std::int64_t memory_limit_bytes = kDefaultWorkerMemoryBytes;  ///< For one worker; 0: none.
   std::chrono::seconds idle_limit{60};                          ///< A worker without work leaves after this.
+  std::string run_directory = {};  ///< Of NodeSlots; empty: the budget is this process's own.
+  std::int64_t node_workers = 0;   ///< Most compiles at once on the node; 0: as many as the node's share has room for.
 };
 
-/// Workers are started when they are needed, stay warm between compiles and are replaced when they end. A compile whose
+/// Two budgets hold: of this process, and of all processes of the node (NodeSlots). Workers are started when they are needed, stay warm between compiles and are replaced when they end. A compile whose
 /// worker dies is tried once more, in a fresh worker and with no other compile beside it; if that dies too, the job is
-/// quarantined: this pool refuses it from then on. A job that runs out of time is not (the machine may have been busy),
-/// nor one whose answer was garbage.
+/// to blame. One that runs out of time is not tried again, nor one whose answer was garbage.
 ///
 /// Thread-safe; callers block while they compile or wait for a free place, and no lock is held meanwhile. A child that
 /// the host forks gets workers of its own. REQUIRES: no call is under way when the pool is destroyed.
 class WorkerPool {
  public:
-  WorkerPool(CompilerLocations locations, WorkerPoolOptions options);
+  /// `on_problem` gets a sentence when something degraded.
+  WorkerPool(CompilerLocations locations, WorkerPoolOptions options, std::function<void(std::string)> on_problem = {});
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -51,7 +55,8 @@ class WorkerPool {
   /// nonsense.
   Result<CodeObject> compile(const CompileJob& job, const CompileWatch& watch = {});
 
-  /// What one compiler says of itself; starts its worker if none is warm. Errors: kCompilerUnavailable.
+  /// What one compiler says of itself; starts its worker if none is warm, and waits for no compile.
+  /// Errors: kCompilerUnavailable.
   Result<protocol::BackendInfo> backend_info(std::string_view backend);
 
   /// Asks every compiler; starts their workers.
@@ -61,7 +66,7 @@ class WorkerPool {
   /// host code if it is here, else by sinter-worker.
   /// Errors: kCompilerUnavailable, kTimeout, kInternal; kInvalidRequest if it cannot be read.
   Result<protocol::InspectReply> inspect(CodeFormat format, std::string_view entry,
-                                         const std::vector<std::byte>& code);
+                                         const std::vector<std::byte>& code, const CompileWatch& watch = {});
 
  private:
   struct State;
@@ -69,14 +74,14 @@ class WorkerPool {
   struct Attempt;
 
   State& state();
-  Result<Lease> lease(const BackendLocation& location, WorkerSlots::Company company, const CompileWatch& watch);
-  Attempt attempt(const CompileJob& job, const BackendLocation& location, WorkerSlots::Company company,
-                  const CompileWatch& watch);
-  Attempt try_once(const CompileJob& job, const BackendLocation& location, WorkerSlots::Company company,
-                   const CompileWatch& watch);
+  Result<std::unique_ptr<WorkerProcess>> start(const BackendLocation& location, const CompileWatch& watch);
+  Result<void> staff(Lease& lease, const BackendLocation& location, const CompileWatch& watch);
+  Attempt attempt(const CompileJob& job, const BackendLocation& location, Company company, const CompileWatch& watch);
+  Attempt try_once(const CompileJob& job, const BackendLocation& location, Company company, const CompileWatch& watch);
 
   const CompilerLocations locations_;
   const WorkerPoolOptions options_;
+  const std::function<void(std::string)> on_problem_;
   /// Of the process that last called; a forked child leaves its parent's untouched and makes its own.
   std::atomic<State*> state_;
 };

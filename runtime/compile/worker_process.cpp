@@ -35,16 +35,24 @@ Error cannot_start(const std::string& program, std::string_view why) {
                                                                  why));
 }
 
+/// The worker holds the file of its warm place open under this number, and does nothing with it.
+constexpr int kWarmFd = protocol::kWorkerFd + 1;
+
 /// What the child's side of the spawn does, in order.
 class SpawnPlan {
  public:
-  SpawnPlan(int socket, int stderr_file) {
+  /// `warm_file` may be -1.
+  SpawnPlan(int socket, int stderr_file, int warm_file) {
     ::posix_spawn_file_actions_init(&actions_);
     ::posix_spawn_file_actions_adddup2(&actions_, stderr_file, STDERR_FILENO);
     ::posix_spawn_file_actions_adddup2(&actions_, socket, protocol::kWorkerFd);
     ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    ::posix_spawn_file_actions_addclosefrom_np(&actions_, protocol::kWorkerFd + 1);
+    if (warm_file >= 0) {
+      // After the others, one of which may have had this number.
+      ::posix_spawn_file_actions_adddup2(&actions_, warm_file, kWarmFd);
+    }
+    ::posix_spawn_file_actions_addclosefrom_np(&actions_, warm_file >= 0 ? kWarmFd + 1 : kWarmFd);
     // Not the host's directory: a worker must not keep a file system busy.
     ::posix_spawn_file_actions_addchdir_np(&actions_, "/");
 
@@ -110,6 +118,18 @@ Result<Descriptor> make_stderr_file(const std::string& program) {
   return file;
 }
 
+/// Above the worker's descriptors, like the others. Without one the worker's stay is not limited.
+std::optional<LockFile> open_warm_file(const std::string& path) {
+  if (path.empty()) {
+    return std::nullopt;
+  }
+  auto file = LockFile::open(path);
+  if (!file || !file->move_above(kWarmFd)) {
+    return std::nullopt;
+  }
+  return std::move(*file);
+}
+
 /// From outside, so that the limits hold whatever the program does. 0 or an errno.
 int limit_resources(pid_t pid, std::int64_t memory_bytes) {
   const auto set = [pid](__rlimit_resource resource, rlim_t value) {
@@ -154,8 +174,13 @@ int to_timeout_ms(Clock::time_point deadline) {
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(std::string program, pid_t pid, int socket, int stderr_file)
-    : program_(std::move(program)), pid_(pid), socket_(socket), stderr_file_(stderr_file) {}
+WorkerProcess::WorkerProcess(std::string program, pid_t pid, int socket, int stderr_file,
+                             std::optional<LockFile> warm_file)
+    : program_(std::move(program)),
+      pid_(pid),
+      socket_(socket),
+      stderr_file_(stderr_file),
+      warm_file_(std::move(warm_file)) {}
 
 WorkerProcess::~WorkerProcess() {
   end(State::kDied);
@@ -165,12 +190,14 @@ WorkerProcess::~WorkerProcess() {
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const WorkerCommand& command, const CompileWatch& watch) {
   SINTER_TRY(auto sockets, make_sockets(command.program));
   SINTER_TRY(Descriptor stderr_file, make_stderr_file(command.program));
+  auto warm_file = open_warm_file(command.warm_file);
   pid_t pid = -1;
-  if (const int problem = SpawnPlan(sockets.second.get(), stderr_file.get()).spawn(command, &pid); problem != 0) {
+  const SpawnPlan plan(sockets.second.get(), stderr_file.get(), warm_file ? warm_file->descriptor() : -1);
+  if (const int problem = plan.spawn(command, &pid); problem != 0) {
     return cannot_start(command.program, std::strerror(problem));
   }
   std::unique_ptr<WorkerProcess> worker(
-      new WorkerProcess(command.program, pid, sockets.first.release(), stderr_file.release()));
+      new WorkerProcess(command.program, pid, sockets.first.release(), stderr_file.release(), std::move(warm_file)));
   // The worker's end must be open in the worker alone, or its death would not close the connection.
   ::close(sockets.second.release());
   if (const int problem = limit_resources(pid, command.memory_limit_bytes); problem != 0) {
@@ -248,6 +275,22 @@ bool WorkerProcess::is_usable() const {
   char byte = 0;
   return state_ == State::kReady && ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
          (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+bool WorkerProcess::may_stay_warm(std::int64_t places) {
+  if (state_ != State::kReady) {
+    return false;
+  }
+  if (!warm_file_) {
+    return true;  // it has its place, or none is needed
+  }
+  const auto locked = warm_file_->try_lock_one_of(0, places);
+  if (locked && !*locked) {
+    return false;
+  }
+  warm_file_->hand_over();
+  warm_file_.reset();
+  return true;
 }
 
 bool WorkerProcess::peer_has_hung_up() const {

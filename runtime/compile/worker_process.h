@@ -9,12 +9,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/worker_protocol.h"
 #include "runtime/compile/compiler.h"
+#include "runtime/compile/lock_file.h"
 
 namespace sinter {
 
@@ -25,10 +27,11 @@ struct WorkerCommand {
   std::vector<std::string> environment;  ///< "NAME=value"; the whole of it.
   std::chrono::milliseconds start_limit{60'000};  ///< Until its hello, which includes a test compile.
   std::int64_t memory_limit_bytes = 0;            ///< Of data it may allocate (RLIMIT_DATA); 0: no limit.
+  std::string warm_file;                          ///< See NodeSlots::warm_file().
 };
 
-/// A running worker. It has its own process group, no terminal, no descriptor and no environment but what is given
-/// here, and runs in "/". The process is ended and reaped at the latest with this object. One thread at a time.
+/// A running worker. It has its own process group, no terminal, no environment but what is given here, no descriptor but
+/// its socket and the file of its warm place, and runs in "/". The process is ended and reaped at the latest with this object. One thread at a time.
 class WorkerProcess {
  public:
   enum class State {
@@ -59,11 +62,15 @@ class WorkerProcess {
   /// Whether the next request has a reader: false if it left because it was idle, or speaks unasked. Never blocks.
   bool is_usable() const;
 
+  /// Asks whether it may wait for more work, as one of at most `places` workers of the node that do. The place is locked
+  /// once and held by the worker itself until it ends, whatever becomes of this process.
+  bool may_stay_warm(std::int64_t places);
+
   /// What it wrote to stderr since the last call, at most the last 64 KiB.
   std::string take_stderr();
 
  private:
-  WorkerProcess(std::string program, pid_t pid, int socket, int stderr_file);
+  WorkerProcess(std::string program, pid_t pid, int socket, int stderr_file, std::optional<LockFile> warm_file);
 
   Result<void> read_hello(std::chrono::milliseconds limit, const CompileWatch& watch);
   /// The next frame; tells of progress while none comes.
@@ -77,6 +84,7 @@ class WorkerProcess {
   pid_t pid_;
   int socket_;
   int stderr_file_;
+  std::optional<LockFile> warm_file_;  // Open until the worker has its place in it.
   State state_ = State::kReady;
   std::string end_text_;  ///< "was killed by signal 11 (Segmentation fault)".
   protocol::Hello hello_;

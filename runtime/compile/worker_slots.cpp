@@ -30,6 +30,19 @@ std::unique_ptr<WorkerProcess> WorkerSlots::enter(const std::string& kind, Compa
   return worker;
 }
 
+std::unique_ptr<WorkerProcess> WorkerSlots::borrow(const std::string& kind) {
+  Workers leaving;
+  const std::lock_guard lock(mutex_);
+  return take_idle(kind, leaving);
+}
+
+void WorkerSlots::keep(const std::string& kind, std::unique_ptr<WorkerProcess> worker) {
+  Workers leaving;
+  const std::lock_guard lock(mutex_);
+  idle_.push_back({kind, std::move(worker), Clock::now()});
+  retire(leaving);
+}
+
 void WorkerSlots::leave(const std::string& kind, Company company, std::unique_ptr<WorkerProcess> worker) {
   Workers leaving;
   {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/compile/compiler.h"
+#include "runtime/compile/node_slots.h"
 #include "runtime/compile/worker_process.h"
 
 namespace sinter {
@@ -19,18 +20,20 @@ namespace sinter {
 /// A limited number of places to compile in. Thread-safe; workers are started and ended outside of the lock.
 class WorkerSlots {
  public:
-  enum class Company {
-    kShared,  ///< Beside other compiles, in a warm worker if there is one.
-    kAlone,   ///< With no other compile in this process, in a fresh worker.
-  };
-
   WorkerSlots(std::int64_t places, std::chrono::seconds idle_limit) : places_(places), idle_limit_(idle_limit) {}
 
-  /// Waits for a place and occupies it. Returns a warm worker of this kind, or null: the caller starts one.
+  /// Waits for a place and occupies it. Returns a warm worker of this kind, or null: the caller starts one. Who wants to
+  /// be alone always starts one, and has no other compile of this process beside it.
   std::unique_ptr<WorkerProcess> enter(const std::string& kind, Company company, const CompileWatch& watch = {});
+
+  /// A warm worker without a place to compile in, for a question that costs no compile; null if there is none.
+  std::unique_ptr<WorkerProcess> borrow(const std::string& kind);
 
   /// Frees the place and keeps the worker warm. `worker` may be null or gone.
   void leave(const std::string& kind, Company company, std::unique_ptr<WorkerProcess> worker);
+
+  /// Keeps a worker that was borrowed, or started beside the places.
+  void keep(const std::string& kind, std::unique_ptr<WorkerProcess> worker);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -19,7 +19,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/device/cpu_count.h"
+#include "base/cpu_count.h"
 #include "runtime/device/driver.h"
 #include "runtime/device/host_elf.h"
 

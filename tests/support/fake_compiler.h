@@ -51,6 +51,7 @@ class FakeMachine {
     Settings settings;
     settings.cache_dir = directory_ / "cache";
     settings.worker_dir = directory_ / "workers";
+    settings.run_dir = directory_ / "run";
     settings.worker_log = directory_ / "worker.log";
     settings.compile_timeout_s = 20;
     settings.workers = 2;

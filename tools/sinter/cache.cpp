@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// sinter cache list | show | verify: look inside a cache, in use or not. Nothing here changes one.
+// sinter cache list | show | verify: look inside a cache, in use or not. Nothing in this file changes one.
 
 #include <ctime>
 #include <fstream>
@@ -214,7 +214,7 @@ int verify(const CacheCommand& options) {
 
 void add_cache(CLI::App& app, int& status) {
   auto options = std::make_shared<CacheCommand>();
-  CLI::App* command = app.add_subcommand("cache", "Look inside a cache");
+  CLI::App* command = app.add_subcommand("cache", "Look inside a cache, and forget failures");
   command->require_subcommand(1);
 
   CLI::App* list_command = command->add_subcommand("list", "One line for each kernel");
@@ -233,6 +233,8 @@ void add_cache(CLI::App& app, int& status) {
   CLI::App* verify_command = command->add_subcommand("verify", "Check every entry against its digests, and the file itself");
   add_common_options(*verify_command, options->common);
   verify_command->callback([options, &status] { status = verify(*options); });
+
+  add_cache_forget(*command, status);
 }
 
 }  // namespace sinter::cli

@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/cpu_count.h"
 #include "base/read_file.h"
 #include "codegen/resolve.h"
 #include "runtime/caps/device_caps.h"
@@ -167,7 +168,7 @@ std::vector<BuildResult> build_all(Runtime& runtime, const std::vector<BuildItem
       progress.done(results[i]);
     }
   };
-  const auto cores = static_cast<std::size_t>(std::max(1u, std::thread::hardware_concurrency()));
+  const auto cores = static_cast<std::size_t>(available_cpus());
   const std::size_t threads = std::min(items.size(), jobs > 0 ? static_cast<std::size_t>(jobs) : cores);
   std::vector<std::jthread> pool;
   for (std::size_t t = 1; t < threads; ++t) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/device/cpu_count.h"
+#include "base/cpu_count.h"
 
 #include <sched.h>
 
@@ -31,6 +31,7 @@ class CgroupMount {
     fs::create_directories((root_ / file).parent_path());
     std::ofstream(root_ / file) << text;
   }
+  int cpu_set(std::string_view membership) const { return cgroup_cpu_set(membership, root_.string()); }
   int limit(std::string_view membership) const { return cgroup_cpu_limit(membership, root_.string()); }
 
  private:
@@ -94,5 +95,19 @@ TEST_CASE("CPUs outside of the affinity mask are not available") {
   }).join();
   CHECK(pinned == 1);
 }
+
+TEST_CASE("the set of CPUs of a container is read from the closest group that has one") {
+  const CgroupMount mount;
+  mount.write("cpuset.cpus.effective", "0-63\n");
+  mount.write("pod/cpuset.cpus.effective", "0-3,8,10-11\n");
+  CHECK(mount.cpu_set("0::/pod/box\n") == 7);
+  CHECK(mount.cpu_set("0::/other\n") == 64);
+  mount.write("cpuset/box/cpuset.effective_cpus", "2\n");
+  CHECK(mount.cpu_set("3:cpuset:/box\n") == 1);
+  mount.write("bad/cpuset.cpus.effective", "3-1\n");
+  CHECK(mount.cpu_set("0::/bad\n") == 64);
+}
+
+TEST_CASE("a node has at least the CPUs of each of its processes") { CHECK(node_cpus() >= available_cpus()); }
 
 }  // namespace sinter
