@@ -2,13 +2,31 @@
 #include "base/log.h"
 
 #include <spdlog/logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
+
+#include <cstdio>
+
+#include "base/fork_safe_mutex.h"
 
 namespace sinter {
 
+namespace {
+
+/// spdlog's own has a mutex that a forked child may find locked.
+class StderrSink final : public spdlog::sinks::base_sink<ForkSafeMutex> {
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    (void)std::fwrite(line.data(), 1, line.size(), stderr);
+  }
+  void flush_() override { std::fflush(stderr); }
+};
+
+}  // namespace
+
 struct Log::Backend {
   // Made directly rather than through spdlog's registry, which is a global that the host may use itself.
-  spdlog::logger logger{"sinter", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
+  spdlog::logger logger{"sinter", std::make_shared<StderrSink>()};
 };
 
 Log::Log(LogLevel level, LogSink sink) : level_(level), sink_(std::move(sink)) {

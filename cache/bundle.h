@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/fork_safe_mutex.h"
 #include "base/result.h"
 #include "base/settings.h"
 #include "cache/manifest_file.h"
@@ -84,7 +85,7 @@ class Bundle {
   std::optional<FileId> file_, manifest_file_;
   std::optional<ManifestFile> manifest_;
 
-  std::mutex mutex_;  // Guards idle_; not held during I/O.
+  ForkSafeMutex mutex_;  // Guards idle_; not held during I/O.
   std::vector<ConnectionPtr> idle_;
 };
 

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fork_safe_mutex.h"
 #include "cache/bundle.h"
 #include "cache/cache_key.h"
 
@@ -57,7 +58,7 @@ class BundleLayer {
   std::atomic<std::int64_t> bad_rows_{0}, faults_{0};
 
   std::once_flag listed_;
-  std::mutex mutex_;  // Guards slots_ once they are listed; not held during I/O.
+  ForkSafeMutex mutex_;  // Guards slots_ once they are listed; not held during I/O.
   std::vector<Slot> slots_;
 };
 

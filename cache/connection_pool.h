@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fork_safe_mutex.h"
 #include "cache/database_files.h"
 #include "cache/sqlite_connection.h"
 
@@ -55,7 +56,7 @@ class ConnectionPool {
   const DatabaseFiles files_;
   const std::function<void(std::string)> on_problem_;
 
-  std::mutex mutex_;  // Guards what follows; held for moments, never during I/O.
+  ForkSafeMutex mutex_;  // Guards what follows; held for moments, never during I/O.
   std::vector<ConnectionPtr> idle_;
   std::chrono::steady_clock::time_point closed_until_{};  // After a failed open, nothing is tried before this.
   std::string closed_reason_;

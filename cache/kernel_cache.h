@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fork_safe_mutex.h"
 #include "base/settings.h"
 #include "cache/cache_key.h"
 #include "cache/compile_failure.h"
@@ -123,7 +124,7 @@ class KernelCache {
   std::unique_ptr<SqliteStore> local_;    // Null without a directory.
   std::unique_ptr<BundleLayer> bundles_;  // Null without bundles.
 
-  std::mutex problems_mutex_;  // Guards reported_; not held while the sink runs.
+  ForkSafeMutex problems_mutex_;  // Guards reported_; not held while the sink runs.
   std::set<std::string> reported_;
 
   std::atomic<std::int64_t> memory_hits_{0}, local_hits_{0}, bundle_hits_{0}, misses_{0}, storage_faults_{0}, stores_{0};

@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "base/digest.h"
+#include "base/fork_safe_mutex.h"
 #include "base/result.h"
 #include "cache/store.h"
 
@@ -50,7 +51,7 @@ class MemoryStore final : public Store {
   void drop(Entries::iterator entry, Entries& dropped);
 
   const std::size_t max_bytes_;
-  mutable std::mutex mutex_;  // Guards everything below.
+  mutable ForkSafeMutex mutex_;  // Guards everything below.
   Entries entries_;           // Most recently used first.
   std::unordered_map<Digest, Entries::iterator, DigestHash> index_;
   std::size_t bytes_ = 0;

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/fork_safe_mutex.h"
 #include "codegen/kernel_spec.h"
 
 namespace sinter {
@@ -44,7 +45,7 @@ class LiveTable {
   static void place(Slots& slots, const Entry* entry);
 
   std::atomic<const Slots*> current_;
-  std::mutex writer_mutex_;  // Guards the members below; readers never take it.
+  ForkSafeMutex writer_mutex_;  // Guards the members below; readers never take it.
   std::vector<std::unique_ptr<Slots>> all_slots_;
   std::vector<std::unique_ptr<const Entry>> entries_;
 };

@@ -98,7 +98,7 @@ Result<Driver*> Runtime::driver(std::string_view name) {
 
 Result<int> Runtime::open_device(std::string_view name, const Arch* build_arch) {
   SINTER_TRY(const DeviceName wanted, parse_device_name(name));
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(opening_);
   for (std::size_t i = 0; i < devices_.size(); ++i) {
     const Device& open = *devices_[i];
     if (open.name == name && open.build_arch == (build_arch != nullptr ? build_arch : open.caps.arch)) {
@@ -165,30 +165,35 @@ Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest
 
   // 1. Fill in the defaults; reject what cannot exist.
   SINTER_TRY(const KernelSpec spec, resolve_for_device(request, resolve_target(device.caps, *device.build_arch, options_.settings)));
-  const std::pair<int, std::string> name(device_index, spec.name());
+  const KernelName name(device_index, spec.name());
   if (origin != nullptr) {
     origin->resolve_ms = milliseconds_since(start);
   }
 
   // Another request may have resolved to the same spec.
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto it = kernels_.find(name); it != kernels_.end()) {
-      live_.insert({static_cast<std::uint64_t>(device_index), request}, it->second.get());
-      return it->second.get();
-    }
+  const Kernel* kernel = find_kernel(name);
+  if (kernel == nullptr) {
+    SINTER_TRY(std::unique_ptr<Kernel> built, build_kernel(device, spec, origin));
+    kernel = keep_kernel(name, std::move(built));
   }
+  live_.insert({static_cast<std::uint64_t>(device_index), request}, kernel);
+  return kernel;
+}
 
-  SINTER_TRY(std::unique_ptr<Kernel> kernel, build_kernel(device, spec, origin));
+const Kernel* Runtime::find_kernel(const KernelName& name) {
+  const std::lock_guard lock(mutex_);
+  const auto it = kernels_.find(name);
+  return it != kernels_.end() ? it->second.get() : nullptr;
+}
 
-  // From here on the kernel is immutable and shared. Of two threads that built the same one the first wins; the other's
-  // is unloaded after the lock, since unloading may wait for the device.
+// From here on the kernel is immutable and shared. Of two threads that built the same one the first wins; the other's
+// is unloaded after the lock, since unloading may wait for the device.
+const Kernel* Runtime::keep_kernel(const KernelName& name, std::unique_ptr<Kernel> kernel) {
   const std::lock_guard lock(mutex_);
   auto& slot = kernels_[name];
   if (slot == nullptr) {
     slot = std::move(kernel);
   }
-  live_.insert({static_cast<std::uint64_t>(device_index), request}, slot.get());
   return slot.get();
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fork_safe_mutex.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/settings.h"
@@ -85,9 +86,13 @@ class Runtime {
   RuntimeCounters counters() const;
 
  private:
+  using KernelName = std::pair<int, std::string>;  ///< Device number and spec name.
+
   explicit Runtime(RuntimeOptions options);
   Result<void> load_tables();
   Result<const Kernel*> make_kernel(int device, const KernelRequest& request, KernelOrigin* origin);
+  const Kernel* find_kernel(const KernelName& name);
+  const Kernel* keep_kernel(const KernelName& name, std::unique_ptr<Kernel> kernel);
   Result<std::unique_ptr<Kernel>> build_kernel(const Device& device, const KernelSpec& spec, KernelOrigin* origin);
   Result<Driver*> driver(std::string_view vendor);
 
@@ -100,10 +105,12 @@ class Runtime {
   mutable std::atomic<std::int64_t> refused_{0};
 
   static constexpr int kMaxDevices = 64;
-  mutable std::mutex mutex_;  // guards what follows; not held while compiling or loading
+  std::mutex opening_;  // guards drivers_ and devices_; held while a vendor's driver starts, which may fork
   std::map<std::string, std::unique_ptr<Driver>, std::less<>> drivers_;
   std::vector<std::unique_ptr<const Device>> devices_;
-  std::map<std::pair<int, std::string>, std::unique_ptr<const Kernel>> kernels_;  // by device and spec name
+
+  ForkSafeMutex mutex_;  // guards kernels_; not held while compiling or loading
+  std::map<KernelName, std::unique_ptr<const Kernel>> kernels_;
 
   // What the launch path reads without the mutex.
   std::array<std::atomic<const Device*>, kMaxDevices> opened_{};

@@ -130,7 +130,7 @@ TEST_CASE("a compile that fails once fails for every process that wants it and i
   machine.behave("");
   FakeProcess process(machine);
   CHECK_FALSE(process.get(0));
-  CHECK(process.cache().keys_of_spec(numbered_kernel(0).spec.name()).empty());
+  CHECK(process.cache().keys_of_spec(numbered_kernel(0).spec.name(), "x86-64-v3").empty());
   process.service().retry_failures();
   CHECK(process.get(0));
   CHECK(machine.log().size() == 2);
@@ -148,6 +148,15 @@ TEST_CASE("a kernel that killed two workers kills none of the next process", "[s
   CHECK_THAT(failed.error().message, Contains("died twice") && Contains("signal 11") && Contains("remembered since"));
   CHECK(second.get(1));
   CHECK(machine.logged("crashed") == 2);
+}
+
+TEST_CASE("a kernel whose workers were killed by somebody else is tried again", "[stampede]") {
+  const FakeMachine machine;
+  machine.behave("grouped_gemm be killed\n");
+  CHECK_FALSE(FakeProcess(machine).get(0));
+  CHECK(machine.logged("killed") == 2);
+  machine.behave("");
+  CHECK(FakeProcess(machine).get(0));
 }
 
 TEST_CASE("a compiler that cannot start is tried again by the next process", "[stampede]") {

@@ -6,7 +6,9 @@
 #include <csignal>
 #include <map>
 #include <thread>
+#include <vector>
 
+#include "runtime/compile/worker_budget.h"
 #include "tests/support/fake_compiler.h"
 
 namespace sinter {
@@ -95,6 +97,35 @@ TEST_CASE("when the process that compiles is killed, one of those who wait compi
     CHECK(wait_for(child) == 0);
   }
   CHECK(machine.logged("ok") == 1);
+}
+
+TEST_CASE("while every place of the node is taken, hits are had and a compiler is asked who it is", "[stampede]") {
+  const FakeMachine machine;
+  REQUIRE(FakeProcess(machine).get(0));
+  machine.behave("grouped_gemm hang\n");
+  const std::int64_t places = worker_budget(node_share());
+  const pid_t busy = start_child([&] {
+    FakeProcess process(machine);
+    std::vector<std::jthread> threads;
+    for (int i = 1; i <= places + 1; ++i) {
+      threads.emplace_back([&process, i] { (void)process.get(i); });
+    }
+    return 0;
+  });
+  std::this_thread::sleep_for(1s);
+  {
+    FakeProcess process(machine);
+    CHECK(process.get(0)->origin == CodeOrigin::kLocal);
+    CHECK(process.get(0)->origin == CodeOrigin::kMemory);
+    // A cache that has not met this compiler yet: the answer takes a worker, but no place.
+    Settings settings = machine.settings();
+    settings.cache_dir = machine.path("other-cache");
+    FakeProcess stranger(settings);
+    CHECK(stranger.service().toolchain_for(*find_arch("x86-64-v3")));
+  }
+  CHECK(machine.log().size() == 1);
+  ::kill(busy, SIGKILL);
+  CHECK(wait_for(busy) == -SIGKILL);
 }
 
 TEST_CASE("a cache that cannot be written costs compiles and fails none", "[stampede]") {

@@ -75,7 +75,8 @@ TEST_CASE("lines of many processes do not mix") {
 TEST_CASE("a worker log that cannot be written is said once and is no wait") {
   const TempDir directory;
   REQUIRE(::mkfifo((directory / "pipe").c_str(), 0600) == 0);
-  for (const std::string& path : {directory / "missing/log", directory.path(), directory / "pipe", std::string("/dev/full")}) {
+  for (const std::string& path :
+       {directory / "missing/log", directory.path(), directory / "pipe", std::string("/dev/full")}) {
     Problems problems;
     WorkerLog log(path, problems.sink());
     log.write({});

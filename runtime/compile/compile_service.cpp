@@ -174,7 +174,9 @@ SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const Body
   const CompileWatch watch{[&lease] { lease.tick(); }, log_attempt};
   const auto fail = [&](Error error) {
     ++failed_compiles_;
-    failures_.remember(key, {error.code, outcome == AttemptOutcome::kCrashed, 0, error.message, error.log, error.source});
+    if (outcome != AttemptOutcome::kKilled) {  // which is not the kernel's fault
+      failures_.remember(key, {error.code, outcome == AttemptOutcome::kCrashed, 0, error.message, error.log, error.source});
+    }
     return error;
   };
   auto compiled = pool_.compile({toolchain.backend, spec.arch, generated.entry, generated.source, std::move(generated.headers), toolchain.options},
@@ -270,11 +272,11 @@ Result<std::string> CompileService::identity_of(const std::string& backend) {
       identity = remembered_identity(name);
       return identity.has_value();
     };
-    const KeyLease lease = leases_.acquire(sha256(as_bytes("identity of " + name)), look_again);
+    KeyLease lease = leases_.acquire(sha256(as_bytes("identity of " + name)), look_again);
     if (identity || look_again()) {
       return std::move(*identity);
     }
-    SINTER_TRY(protocol::BackendInfo info, pool_.backend_info(backend));
+    SINTER_TRY(protocol::BackendInfo info, pool_.backend_info(backend, {[&lease] { lease.tick(); }, {}}));
     if (const auto sealed = seal_memo({info.identity, std::move(info.files)})) {
       cache_.remember_compiler_identity(name, *sealed);
     }

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/fork_safe_mutex.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/settings.h"
@@ -87,7 +88,7 @@ class CompileService {
   WorkerLog worker_log_;
   std::atomic<std::int64_t> compiles_{0}, failed_compiles_{0};
 
-  std::mutex mutex_;  // guards identities_
+  ForkSafeMutex mutex_;  // guards identities_
   std::map<std::string, Result<std::string>, std::less<>> identities_;  // by backend; an absent compiler is asked for once
 };
 

@@ -30,7 +30,8 @@ struct CompileJob {
 enum class AttemptOutcome : std::uint8_t {
   kOk,
   kRefused,      ///< The compiler said no.
-  kCrashed,      ///< The worker died or left, for whatever reason.
+  kCrashed,      ///< The worker died or left by itself.
+  kKilled,       ///< Somebody killed the worker: a person, or the system for want of memory.
   kTimeout,      ///< It took too long and was killed.
   kGarbage,      ///< It answered what cannot be used and was killed.
   kUnavailable,  ///< No worker could be started, or it has not the compiler.

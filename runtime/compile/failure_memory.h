@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/digest.h"
+#include "base/fork_safe_mutex.h"
 #include "base/result.h"
 #include "cache/cache_key.h"
 #include "cache/compile_failure.h"
@@ -56,7 +57,7 @@ class FailureMemory {
 
   KernelCache& cache_;
   const std::chrono::seconds keep_;
-  std::mutex mutex_;  // guards here_
+  ForkSafeMutex mutex_;  // guards here_
   std::map<Digest, Remembered> here_;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// KeyLeases: one compile per key on a node, by agreement. Whoever cannot get a lease compiles all the same: the worst is
-// work done twice, never a wait without end.
+// KeyLeases: one compile per key on a node, by agreement. Whoever cannot get a lease compiles all the same: the worst
+// is work done twice, never a wait without end.
 
 #include <atomic>
 #include <chrono>
@@ -42,8 +42,8 @@ class KeyLease {
   std::uint64_t counter_ = 0;
 };
 
-/// The leases are bytes of one file in the cache's directory, each at an offset taken from its key. A file per key would
-/// need somebody to delete it. Thread-safe.
+/// The leases are bytes of one file in the cache's directory, each at an offset taken from its key. A file per key
+/// would need somebody to delete it. Thread-safe.
 class KeyLeases {
  public:
   static constexpr const char* kFileName = "sinter.leases";
@@ -56,7 +56,7 @@ class KeyLeases {
     std::chrono::milliseconds patience = kPatience;
   };
 
-  /// `on_problem` gets one sentence, once, if leases cannot be had.
+  /// `on_problem` gets one sentence, once, if the file system has no locks.
   KeyLeases(Options options, std::function<void(std::string)> on_problem);
 
   /// Waits until nobody else holds the key's lease, or `is_settled` says that the wait is over, or its owner shows no

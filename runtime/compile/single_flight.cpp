@@ -26,7 +26,7 @@ SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<O
   {
     const std::lock_guard lock(mutex_);
     auto& slot = flights_[key];
-    mine = slot == nullptr;
+    mine = slot == nullptr || slot->process != ::getpid();
     if (mine) {
       slot = std::make_shared<Flight>();
     }

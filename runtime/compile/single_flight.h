@@ -4,6 +4,8 @@
 // SingleFlight: one build per key at a time in this process, however many threads ask. Waiters share the outcome,
 // failures too.
 
+#include <unistd.h>
+
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -12,6 +14,7 @@
 #include <optional>
 
 #include "base/digest.h"
+#include "base/fork_safe_mutex.h"
 #include "base/result.h"
 #include "codegen/code_object.h"
 
@@ -27,12 +30,13 @@ class SingleFlight {
 
  private:
   struct Flight {
+    const pid_t process = ::getpid();  // in a forked child its thread is missing, and it never lands
     std::mutex mutex;
     std::condition_variable landed;
     std::optional<Outcome> outcome;  // guarded by mutex
   };
 
-  std::mutex mutex_;  // guards flights_; never held while building or waiting
+  ForkSafeMutex mutex_;  // guards flights_; never held while building or waiting
   std::map<Digest, std::shared_ptr<Flight>> flights_;
 };
 

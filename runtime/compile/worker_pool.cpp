@@ -53,14 +53,19 @@ Error nonsense(std::string_view backend, std::string_view why) {
 }
 
 /// Of an exchange that gave no frame.
-AttemptOutcome outcome_of(WorkerProcess::State state) {
-  switch (state) {
+AttemptOutcome outcome_of(const WorkerProcess& worker) {
+  switch (worker.state()) {
     case WorkerProcess::State::kTimedOut: return AttemptOutcome::kTimeout;
-    case WorkerProcess::State::kDied: return AttemptOutcome::kCrashed;
+    case WorkerProcess::State::kDied:
+      return worker.was_killed() ? AttemptOutcome::kKilled : AttemptOutcome::kCrashed;
     case WorkerProcess::State::kReady:
     case WorkerProcess::State::kGarbage: break;
   }
   return AttemptOutcome::kGarbage;
+}
+
+bool worker_died(AttemptOutcome outcome) {
+  return outcome == AttemptOutcome::kCrashed || outcome == AttemptOutcome::kKilled;
 }
 
 /// Checks the reply against the job: a worker is not believed.
@@ -99,6 +104,7 @@ std::string_view attempt_outcome_name(AttemptOutcome outcome) {
     case AttemptOutcome::kOk: return "ok";
     case AttemptOutcome::kRefused: return "refused";
     case AttemptOutcome::kCrashed: return "crashed";
+    case AttemptOutcome::kKilled: return "killed";
     case AttemptOutcome::kTimeout: return "timeout";
     case AttemptOutcome::kGarbage: return "garbage";
     case AttemptOutcome::kUnavailable: return "unavailable";
@@ -220,11 +226,11 @@ Result<void> WorkerPool::staff(Lease& lease, const BackendLocation& location, co
 Result<CodeObject> WorkerPool::compile(const CompileJob& job, const CompileWatch& watch) {
   SINTER_TRY(const BackendLocation location, locations_.require(job.backend));
   Attempt first = attempt(job, location, Company::kShared, watch);
-  if (first.outcome != AttemptOutcome::kCrashed) {
+  if (!worker_died(first.outcome)) {
     return std::move(first.result);
   }
   Attempt second = attempt(job, location, Company::kAlone, watch);
-  if (second.outcome != AttemptOutcome::kCrashed) {
+  if (!worker_died(second.outcome)) {
     return std::move(second.result);
   }
   Error error = std::move(second.result).error();
@@ -279,7 +285,7 @@ WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLoc
     return Attempt{std::move(error), outcome, milliseconds};
   };
   if (!frame) {
-    return failed(outcome_of(worker.state()), frame.error(), {});
+    return failed(outcome_of(worker), frame.error(), {});
   }
   auto reply = protocol::decode_compile_reply(*frame);
   if (!reply) {
@@ -301,13 +307,13 @@ WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLoc
   return {std::move(object), AttemptOutcome::kOk, milliseconds};
 }
 
-Result<protocol::BackendInfo> WorkerPool::backend_info(std::string_view backend) {
+Result<protocol::BackendInfo> WorkerPool::backend_info(std::string_view backend, const CompileWatch& watch) {
   SINTER_TRY(const BackendLocation location, locations_.require(backend));
   // In no place: the answer costs little, and a place may be free only after somebody's compile.
   State& mine = state();
   auto worker = mine.slots.borrow(location.backend);
   if (worker == nullptr) {
-    SINTER_TRY(worker, start(location, {}));
+    SINTER_TRY(worker, start(location, watch));
   }
   const protocol::Hello& hello = worker->hello();
   if (const protocol::BackendInfo* found = find_backend(hello, backend)) {

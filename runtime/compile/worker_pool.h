@@ -36,9 +36,10 @@ struct WorkerPoolOptions {
   std::int64_t node_workers = 0;   ///< Most compiles at once on the node; 0: as many as the node's share has room for.
 };
 
-/// Two budgets hold: of this process, and of all processes of the node (NodeSlots). Workers are started when they are needed, stay warm between compiles and are replaced when they end. A compile whose
-/// worker dies is tried once more, in a fresh worker and with no other compile beside it; if that dies too, the job is
-/// to blame. One that runs out of time is not tried again, nor one whose answer was garbage.
+/// Two budgets hold: of this process, and of all processes of the node (NodeSlots). Workers are started when they are
+/// needed, stay warm between compiles and are replaced when they end. A compile whose worker dies is tried once more, in
+/// a fresh worker and with no other compile beside it; if that dies too, the job is to blame. One that runs out of time
+/// is not tried again, nor one whose answer was garbage.
 ///
 /// Thread-safe; callers block while they compile or wait for a free place, and no lock is held meanwhile. A child that
 /// the host forks gets workers of its own. REQUIRES: no call is under way when the pool is destroyed.
@@ -57,7 +58,7 @@ class WorkerPool {
 
   /// What one compiler says of itself; starts its worker if none is warm, and waits for no compile.
   /// Errors: kCompilerUnavailable.
-  Result<protocol::BackendInfo> backend_info(std::string_view backend);
+  Result<protocol::BackendInfo> backend_info(std::string_view backend, const CompileWatch& watch = {});
 
   /// Asks every compiler; starts their workers.
   CompilerReport report();

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "base/descriptor.h"
@@ -152,9 +153,28 @@ std::string describe_status(int status) {
   return fmt::format("was killed by signal {} ({})", WTERMSIG(status), ::sigdescr_np(WTERMSIG(status)));
 }
 
+/// True if the process has ended and nobody has reaped it yet.
+bool has_ended(pid_t pid) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/// A worker that hung up is mostly about to end; its own end says more than being killed.
+void give_time_to_end(pid_t pid) {
+  for (int i = 0; i < 100 && !has_ended(pid); ++i) {
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+}
+
+struct Ending {
+  std::string text;
+  bool killed_by_others = false;
+};
+
 /// Kills `pid` with its process group and reaps it; returns how it ended, which is its own way if it was faster.
 /// The host may reap children by itself (a SIGCHLD handler, or SIG_IGN): then the number is not ours to signal.
-std::string kill_and_reap(pid_t pid) {
+Ending kill_and_reap(pid_t pid) {
+  const bool ended_before = has_ended(pid);
   siginfo_t info{};
   if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
     ::kill(-pid, SIGKILL);
@@ -164,7 +184,10 @@ std::string kill_and_reap(pid_t pid) {
   do {
     reaped = ::waitpid(pid, &status, 0);
   } while (reaped < 0 && errno == EINTR);
-  return reaped == pid ? describe_status(status) : "ended (its exit status went to a handler of the host)";
+  if (reaped != pid) {
+    return {"ended (its exit status went to a handler of the host)"};
+  }
+  return {describe_status(status), ended_before && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL};
 }
 
 int to_timeout_ms(Clock::time_point deadline) {
@@ -318,7 +341,12 @@ void WorkerProcess::end(State why) {
     return;
   }
   state_ = why;
-  end_text_ = kill_and_reap(pid_);
+  if (why == State::kDied && peer_has_hung_up()) {
+    give_time_to_end(pid_);
+  }
+  Ending ending = kill_and_reap(pid_);
+  end_text_ = std::move(ending.text);
+  was_killed_ = ending.killed_by_others;
   ::close(socket_);
 }
 

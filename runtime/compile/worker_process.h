@@ -30,8 +30,9 @@ struct WorkerCommand {
   std::string warm_file;                          ///< See NodeSlots::warm_file().
 };
 
-/// A running worker. It has its own process group, no terminal, no environment but what is given here, no descriptor but
-/// its socket and the file of its warm place, and runs in "/". The process is ended and reaped at the latest with this object. One thread at a time.
+/// A running worker. It has its own process group, no terminal, no environment but what is given here, no descriptor
+/// but its socket and the file of its warm place, and runs in "/". The process is ended and reaped at the latest with
+/// this object. One thread at a time.
 class WorkerProcess {
  public:
   enum class State {
@@ -50,6 +51,8 @@ class WorkerProcess {
 
   const protocol::Hello& hello() const { return hello_; }
   State state() const { return state_; }
+  /// Whether it ended by a SIGKILL that was not ours.
+  bool was_killed() const { return was_killed_; }
 
   /// Sends one frame and returns the next one that comes. After an error the process is gone and state() says why.
   /// Errors: kTimeout; kInternal saying how it ended.
@@ -62,8 +65,8 @@ class WorkerProcess {
   /// Whether the next request has a reader: false if it left because it was idle, or speaks unasked. Never blocks.
   bool is_usable() const;
 
-  /// Asks whether it may wait for more work, as one of at most `places` workers of the node that do. The place is locked
-  /// once and held by the worker itself until it ends, whatever becomes of this process.
+  /// Asks whether it may wait for more work, as one of at most `places` workers of the node that do. The place is
+  /// locked once and held by the worker itself until it ends, whatever becomes of this process.
   bool may_stay_warm(std::int64_t places);
 
   /// What it wrote to stderr since the last call, at most the last 64 KiB.
@@ -86,6 +89,7 @@ class WorkerProcess {
   int stderr_file_;
   std::optional<LockFile> warm_file_;  // Open until the worker has its place in it.
   State state_ = State::kReady;
+  bool was_killed_ = false;
   std::string end_text_;  ///< "was killed by signal 11 (Segmentation fault)".
   protocol::Hello hello_;
 };

@@ -22,8 +22,8 @@ class WorkerSlots {
  public:
   WorkerSlots(std::int64_t places, std::chrono::seconds idle_limit) : places_(places), idle_limit_(idle_limit) {}
 
-  /// Waits for a place and occupies it. Returns a warm worker of this kind, or null: the caller starts one. Who wants to
-  /// be alone always starts one, and has no other compile of this process beside it.
+  /// Waits for a place and occupies it. Returns a warm worker of this kind, or null: the caller starts one. Who wants
+  /// to be alone always starts one, and has no other compile of this process beside it.
   std::unique_ptr<WorkerProcess> enter(const std::string& kind, Company company, const CompileWatch& watch = {});
 
   /// A warm worker without a place to compile in, for a question that costs no compile; null if there is none.

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/fork_safe_mutex.h"
 #include "base/result.h"
 
 namespace sinter {
@@ -63,7 +64,7 @@ class ThreadPool {
   void worker(std::size_t index);
   void run_blocks(void* scratch);
 
-  std::mutex launch_;  // Held by the launch in progress; guards job_ and the scratch against each other's writers.
+  ForkSafeMutex launch_;  // Held by the launch in progress; guards job_ and the scratch against each other's writers.
   std::vector<Scratch> scratch_;  // [0] belongs to the launching thread.
   std::size_t scratch_bytes_ = 0;
 

@@ -2,9 +2,9 @@
 // A compile worker that misbehaves as the source of each request says. Its own arguments: `--fake START`, where START
 // is "good" or a way to fail before the first request.
 //
-// Under the name sinter-worker-llvm it is the compiler "llvm" of the host's archs, whose sources are Sinter's own. There
-// the file "behaviour" beside it says what to do: lines "PART HOW", where the first whose PART is in the name of the
-// kernel counts, and PART "hello" is for the start.
+// Under the name sinter-worker-llvm it is the compiler "llvm" of the host's archs, whose sources are Sinter's own.
+// There the file "behaviour" beside it says what to do: lines "PART HOW", where the first whose PART is in the name of
+// the kernel counts, and PART "hello" is for the start.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -103,6 +103,8 @@ void misbehave(std::string_view how) {
   if (how == "crash") {
     std::fprintf(stderr, "about to crash\n");
     std::raise(SIGSEGV);
+  } else if (how == "be killed") {
+    std::raise(SIGKILL);  // as the system does when memory is short
   } else if (how == "hang") {
     std::this_thread::sleep_for(std::chrono::hours(1));
   } else if (how == "garbage") {
