@@ -111,7 +111,7 @@ TEST_CASE("an empty result of a worker is an error and never an entry", "[faults
   REQUIRE_FALSE(empty);
   CHECK(empty.error().code == ErrorCode::kInternal);
   CHECK(host.cache->counters().stores == 0);
-  CHECK(host.cache->keys_of_spec(fault_kernel(0).value().spec.name()).empty());
+  CHECK(host.cache->keys_of_spec(fault_kernel(0).value().spec.name(), "x86-64-v3").empty());
 }
 
 TEST_CASE("hits, in memory and on disk, do not wait for workers that are stopped", "[faults][workers]") {
