@@ -33,7 +33,7 @@ namespace {
 
 static_assert(sizeof(sinter_request) == sizeof(KernelRequest) && SINTER_MAX_PARAMS == kMaxParams);
 static_assert(std::is_trivially_copyable_v<KernelRequest>);
-static_assert(sizeof(sinter_options) == 40 && sizeof(sinter_stats) == 72, "the first release's sizes; raise by appending only");
+static_assert(sizeof(sinter_options) == 40 && sizeof(sinter_stats) == 80, "these may only grow, by appending");
 
 KernelRequest as_request(const sinter_request& request) { return std::bit_cast<KernelRequest>(request); }
 const Kernel& as_kernel(const sinter_kernel* kernel) { return *reinterpret_cast<const Kernel*>(kernel); }
