@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "tools/worker/orphan_watch.h"
+
 namespace sinter {
 namespace {
 
@@ -158,6 +160,38 @@ TEST_CASE("serving ends when the peer closes, when nothing comes, and on an impo
   const std::array<unsigned char, 4> length{0xff, 0xff, 0xff, 0xff};
   REQUIRE(::send(broken.peer(), length.data(), length.size(), MSG_NOSIGNAL) == 4);
   CHECK(broken.end() == ServeEnd::kBroken);
+}
+
+TEST_CASE("a worker whose compiler never returns ends when its peer is gone") {
+  class StuckWorker final : public Worker {
+   public:
+    protocol::Hello hello() override { return {}; }
+    protocol::CompileReply compile(const protocol::CompileRequest&) override {
+      for (;;) ::pause();
+    }
+    protocol::InspectReply inspect(const protocol::InspectRequest&) override { return {}; }
+    bool is_damaged() const override { return false; }
+  };
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::alarm(60);  // ends a child that would hang, by a signal
+    ::close(ends[0]);
+    end_with_peer(ends[1]);
+    StuckWorker worker;
+    (void)serve(ends[1], 60, worker);
+    ::_exit(3);
+  }
+  ::close(ends[1]);
+  REQUIRE(protocol::read_frame(ends[0], kTimeoutMs));
+  REQUIRE(protocol::write_frame(ends[0], protocol::encode(protocol::CompileRequest{}), kTimeoutMs));
+  ::close(ends[0]);
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("a worker started by hand exits 2, and 0 for --hello") {

@@ -24,6 +24,7 @@
 
 #include "base/worker_protocol.h"
 #include "codegen/code_object.h"
+#include "tools/worker/orphan_watch.h"
 
 namespace {
 
@@ -162,6 +163,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "libmissing.so.1: cannot open shared object file\n");
     return 127;
   }
+  end_with_peer(kFd);  // what hangs on purpose must not outlive its test
   const Personality personality = personality_of(argv[0]);
   misbehave(behaviour_for(personality, "hello"));
   say_hello(start, personality);

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include "tools/worker/orphan_watch.h"
+
 namespace sinter {
 namespace {
 
@@ -208,6 +210,7 @@ int worker_main(int argc, char** argv, Worker& worker) {
     return 2;
   }
   ::fcntl(protocol::kWorkerFd, F_SETFD, FD_CLOEXEC);
+  end_with_peer(protocol::kWorkerFd);
   const ServeEnd end = serve(protocol::kWorkerFd, line->idle_seconds, worker);
   return end == ServeEnd::kPeerClosed || end == ServeEnd::kIdle ? 0 : 1;
 }
