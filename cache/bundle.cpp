@@ -115,6 +115,7 @@ Result<std::shared_ptr<Bundle>> Bundle::open(const std::string& path, const Bund
   SINTER_TRY_VOID(check_header(path));
   SINTER_TRY(bundle->manifest_, ManifestFile::open(manifest_path));
   SINTER_TRY_VOID(check_trust(path, bundle->manifest_, trust));
+  bundle->rows_ = EntryFile::open(path, EntryFileKind::kBundle);
   return bundle;
 }
 
@@ -181,19 +182,23 @@ BundleAnswer Bundle::get(const CacheKey& key, std::string_view key_fields) {
     promised = std::move(*found);
   }
 
-  auto connection = take_connection();
-  if (!connection) {
-    return answer(BundleAnswer::kFault, std::move(connection).error().message);
-  }
   std::optional<Result<EntryRow>> row;
-  const DbStatus status = (*connection)->query_row(
-      (*connection)->get_entry, schema::kGetEntry,
-      [&](Statement& statement) { statement.bind(1, std::as_bytes(std::span(key.digest.bytes))); },
-      [&](const Statement& statement) { row = read_entry_row(statement, RowPart::kRead); });
-  return_connection(std::move(*connection));
-  if (!status.ok()) {
-    const auto kind = status.is_damage() ? BundleAnswer::kBadRow : BundleAnswer::kFault;
-    return answer(kind, fmt::format("cannot read the bundle {}: {}", path_, status.text()));
+  if (auto direct = rows_ ? rows_->find(key.digest) : std::nullopt) {
+    row = std::move(*direct);
+  } else {
+    auto connection = take_connection();
+    if (!connection) {
+      return answer(BundleAnswer::kFault, std::move(connection).error().message);
+    }
+    const DbStatus status = (*connection)->query_row(
+        (*connection)->get_entry, schema::kGetEntry,
+        [&](Statement& statement) { statement.bind(1, std::as_bytes(std::span(key.digest.bytes))); },
+        [&](const Statement& statement) { row = read_entry_row(statement, RowPart::kRead); });
+    return_connection(std::move(*connection));
+    if (!status.ok()) {
+      const auto kind = status.is_damage() ? BundleAnswer::kBadRow : BundleAnswer::kFault;
+      return answer(kind, fmt::format("cannot read the bundle {}: {}", path_, status.text()));
+    }
   }
   if (!row) {
     return promised ? bad_row("the manifest lists it, but it is missing") : BundleAnswer{};

@@ -16,6 +16,7 @@
 #include "base/fork_safe_mutex.h"
 #include "base/result.h"
 #include "base/settings.h"
+#include "cache/entry_file.h"
 #include "cache/manifest_file.h"
 #include "cache/sqlite_connection.h"
 #include "cache/trusted_keys.h"
@@ -84,6 +85,7 @@ class Bundle {
   const std::string path_;
   std::optional<FileId> file_, manifest_file_;
   std::optional<ManifestFile> manifest_;
+  std::optional<EntryFile> rows_;  // Finds a row without SQLite; what it does not find, SQLite is asked for.
 
   ForkSafeMutex mutex_;  // Guards idle_; not held during I/O.
   std::vector<ConnectionPtr> idle_;

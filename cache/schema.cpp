@@ -6,37 +6,42 @@ namespace sinter::schema {
 static_assert(kVersion == 2, "kCreate writes version and application id as numbers");
 
 // Incremental auto-vacuum cannot be switched on later, and without it a cache that shrinks keeps its file size.
-const char* const kBeforeCreate = "PRAGMA auto_vacuum=INCREMENTAL;";
+const char* const kBeforeCreate = "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;";
+static_assert(kPageBytes == 4096 && kBundlePageBytes == 8192);
 
 // `entry`: what a read needs stands before `code`, and what only tools read behind it, so that a read follows a row's
 // overflow pages no further than the code.
 // `entry_use`: what changes and is scanned often, apart from the large rows.
 // `bad` takes rows as they were found, so its columns have no types and no constraints.
-const char* const kCreate = R"sql(
-CREATE TABLE entry (
-  digest BLOB PRIMARY KEY NOT NULL,
-  key_fields TEXT NOT NULL,
-  spec TEXT NOT NULL,
-  family TEXT NOT NULL,
-  arch TEXT NOT NULL,
-  format INTEGER NOT NULL,
-  entry TEXT NOT NULL,
-  facts TEXT NOT NULL,
-  backend TEXT NOT NULL,
-  compiler TEXT NOT NULL,
-  compile_ms REAL NOT NULL,
-  created_unix_s INTEGER NOT NULL,
-  writer TEXT NOT NULL,
-  origin TEXT NOT NULL,
-  code_bytes INTEGER NOT NULL,
-  sha256 BLOB NOT NULL,
-  signature BLOB NOT NULL,
-  checksum INTEGER NOT NULL,
-  text_checksum INTEGER NOT NULL,
-  code BLOB NOT NULL,
-  log TEXT NOT NULL,
-  source TEXT NOT NULL
-) STRICT;
+#define SINTER_ENTRY_TABLE \
+  "CREATE TABLE entry (\n" \
+  "  digest BLOB PRIMARY KEY NOT NULL,\n" \
+  "  key_fields TEXT NOT NULL,\n" \
+  "  spec TEXT NOT NULL,\n" \
+  "  family TEXT NOT NULL,\n" \
+  "  arch TEXT NOT NULL,\n" \
+  "  format INTEGER NOT NULL,\n" \
+  "  entry TEXT NOT NULL,\n" \
+  "  facts TEXT NOT NULL,\n" \
+  "  backend TEXT NOT NULL,\n" \
+  "  compiler TEXT NOT NULL,\n" \
+  "  compile_ms REAL NOT NULL,\n" \
+  "  created_unix_s INTEGER NOT NULL,\n" \
+  "  writer TEXT NOT NULL,\n" \
+  "  origin TEXT NOT NULL,\n" \
+  "  code_bytes INTEGER NOT NULL,\n" \
+  "  sha256 BLOB NOT NULL,\n" \
+  "  signature BLOB NOT NULL,\n" \
+  "  checksum INTEGER NOT NULL,\n" \
+  "  text_checksum INTEGER NOT NULL,\n" \
+  "  code BLOB NOT NULL,\n" \
+  "  log TEXT NOT NULL,\n" \
+  "  source TEXT NOT NULL\n" \
+  ") STRICT"
+
+const std::string_view kEntryTable = SINTER_ENTRY_TABLE;
+
+const char* const kCreate = SINTER_ENTRY_TABLE R"sql(;
 CREATE INDEX entry_spec ON entry (spec, created_unix_s);
 CREATE TABLE entry_use (
   digest BLOB PRIMARY KEY NOT NULL,
@@ -85,11 +90,15 @@ const char* const kBeforeCreateBundle =
 
 // The table `entry` as a reader needs it. Without types and constraints, since the text is parsed at every open and the
 // types are checked as each row is read.
-const char* const kCreateBundle = R"sql(
-CREATE TABLE entry (
-  digest PRIMARY KEY, key_fields, spec, family, arch, format, entry, facts, backend, compiler, compile_ms,
-  created_unix_s, writer, origin, code_bytes, sha256, signature, checksum, text_checksum, code, log, source
-);
+#define SINTER_BUNDLE_ENTRY_TABLE \
+  "CREATE TABLE entry (\n" \
+  "  digest PRIMARY KEY, key_fields, spec, family, arch, format, entry, facts, backend, compiler, compile_ms,\n" \
+  "  created_unix_s, writer, origin, code_bytes, sha256, signature, checksum, text_checksum, code, log, source\n" \
+  ")"
+
+const std::string_view kBundleEntryTable = SINTER_BUNDLE_ENTRY_TABLE;
+
+const char* const kCreateBundle = SINTER_BUNDLE_ENTRY_TABLE R"sql(;
 CREATE INDEX entry_spec ON entry (spec, created_unix_s);
 PRAGMA application_id=1397637634;
 PRAGMA user_version=2;
@@ -123,6 +132,28 @@ const std::string_view kCopyToBad =
 const std::string_view kDeleteEntry = "DELETE FROM entry WHERE digest = ?1";
 const std::string_view kDeleteUse = "DELETE FROM entry_use WHERE digest = ?1 AND pinned = 0";
 const std::string_view kTrimBad = "DELETE FROM bad WHERE id NOT IN (SELECT id FROM bad ORDER BY id DESC LIMIT ?1)";
+
+static_assert(kStampAgeS == 3600);
+#define SINTER_STAMP_IS_STALE "NOT last_used_unix_s BETWEEN ?2 - 3600 AND ?2 + 3600"
+
+const std::string_view kIsUseStale = "SELECT 1 FROM entry_use WHERE digest = ?1 AND " SINTER_STAMP_IS_STALE;
+const std::string_view kStampUse =
+    "UPDATE entry_use SET last_used_unix_s = ?2 WHERE digest = ?1 AND " SINTER_STAMP_IS_STALE;
+const std::string_view kScanUses =
+    "SELECT digest, last_used_unix_s, bytes, generation, pinned FROM entry_use WHERE digest > ?1 ORDER BY digest "
+    "LIMIT ?2";
+const std::string_view kTakeUse =
+    "DELETE FROM entry_use WHERE digest = ?1 AND pinned = 0 AND last_used_unix_s = ?2";
+const std::string_view kGetMaker = "SELECT spec, backend, compiler FROM entry WHERE digest = ?1";
+const std::string_view kSetPin =
+    "INSERT INTO entry_use (digest, last_used_unix_s, bytes, generation, pinned) "
+    "SELECT digest, ?3, code_bytes, 0, ?2 FROM entry WHERE digest = ?1 "
+    "ON CONFLICT (digest) DO UPDATE SET pinned = ?2";
+const std::string_view kCountUses = "SELECT count(*) FROM entry_use";
+const std::string_view kEntrySpan =
+    "SELECT coalesce((SELECT max(rowid) FROM entry) - (SELECT min(rowid) FROM entry) + 1, 0)";
+const std::string_view kCountBad = "SELECT count(*) FROM bad";
+const std::string_view kDeleteOldestBad = "DELETE FROM bad WHERE id = (SELECT min(id) FROM bad)";
 
 const std::string_view kListEntries =
     "SELECT digest, spec, family, arch, format, backend, compiler, code_bytes, created_unix_s, compile_ms FROM entry "

@@ -11,6 +11,7 @@ namespace sinter::schema {
 
 inline constexpr std::string_view kFileName = "sinter-v2.db";
 inline constexpr std::string_view kLockFileName = "sinter-v2.lock";
+inline constexpr std::string_view kCollectorLockFileName = "sinter-v2.gc";
 
 inline constexpr std::int64_t kVersion = 2;
 /// The header's application_id of a database of schema `version`: "SNT" and the version once more, so that a damaged
@@ -25,7 +26,14 @@ inline constexpr std::int64_t kMaxBadRows = 32;
 inline constexpr std::int64_t kMaxIdentityRows = 256;
 inline constexpr std::int64_t kMaxFailureRows = 256;
 
+/// Of a page in the local database and in a bundle.
+inline constexpr std::uint32_t kPageBytes = 4096, kBundlePageBytes = 8192;
+
 // --- Making and opening ---
+
+/// The statement that makes the table of entries, as the file keeps it. Here and in a bundle the order of columns is the
+/// one that entry_file.cpp reads.
+extern const std::string_view kEntryTable, kBundleEntryTable;
 
 extern const char* const kCreate;        ///< On an empty database, in a transaction.
 extern const char* const kBeforeCreate;  ///< Before the first table, outside of a transaction.
@@ -61,6 +69,31 @@ extern const std::string_view kCopyToBad;
 extern const std::string_view kDeleteEntry;
 extern const std::string_view kDeleteUse;  ///< Unless pinned: a pin is for the key. ?1 digest.
 extern const std::string_view kTrimBad;  ///< ?1 rows to keep.
+
+// --- Use and growth ---
+
+/// A stamp this many seconds from now, in either direction, is set anew when its entry is used.
+inline constexpr std::int64_t kStampAgeS = 3600;
+
+/// One row if the entry's stamp is more than an hour from ?2, in either direction. ?1 digest, ?2 time.
+extern const std::string_view kIsUseStale;
+extern const std::string_view kStampUse;  ///< ?1 digest, ?2 time.
+/// Digest, stamp, bytes, generation and pin of the entries behind ?1, in the order of digests, at most ?2.
+extern const std::string_view kScanUses;
+/// The first half of deleting an entry: only if it is not pinned and was not used meanwhile. ?1 digest, ?2 stamp.
+extern const std::string_view kTakeUse;
+extern const std::string_view kGetMaker;  ///< Spec, backend and compiler. ?1 digest.
+extern const std::string_view kSetPin;    ///< ?1 digest, ?2 0 or 1, ?3 time.
+extern const std::string_view kCountUses;
+extern const std::string_view kEntrySpan;  ///< No less than there are entries, and found without counting.
+extern const std::string_view kCountBad;
+extern const std::string_view kDeleteOldestBad;
+
+inline constexpr std::string_view kGetPageCount = "PRAGMA page_count";
+inline constexpr std::string_view kGetFreePages = "PRAGMA freelist_count";
+inline constexpr std::string_view kGetPageSize = "PRAGMA page_size";
+/// Gives 64 free pages (256 KiB) at the end of the file back to the file system.
+inline constexpr const char* kVacuumSome = "PRAGMA incremental_vacuum(64)";
 
 // --- Tools ---
 

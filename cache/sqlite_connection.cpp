@@ -13,10 +13,6 @@
 namespace sinter {
 namespace {
 
-/// Pages in the log after which a writer moves them into the file: 1 MiB. It bounds what the first process after a
-/// crash has to recover.
-constexpr int kCheckpointPages = 256;
-
 Error failed(std::string message) { return make_error(ErrorCode::kCacheError, std::move(message)); }
 
 DbStatus choose_journal(SqliteConnection& connection, JournalMode mode) {
@@ -150,7 +146,6 @@ Result<OpenOutcome> open_connection(const DatabaseFiles& files, LockMode mode, J
   out.file = file_id(files.database);
   const bool same_file = !before || before == out.file;
   out.database.start_operation(longest_wait);
-  out.database.set_checkpoint_pages(kCheckpointPages);
   SchemaMark mark;
   const DbStatus status = same_file ? set_up(out, mode, journal, mark) : DbStatus();
   // SQLite opens the log by its path, too. If somebody replaced the directory meanwhile, and our lock with it, this may

@@ -15,32 +15,46 @@
 namespace sinter {
 namespace {
 
-/// Connections open in this process, and the process they were opened in: pid in the upper half, count in the lower.
+/// Who uses databases in this process: a pid in the upper half, then 16 bits each for direct reads and connections.
 ///
 /// Process-wide, because what it guards is: SQLite's own table of open files and locks, which a fork copies while the
-/// kernel's locks stay with the parent.
-std::atomic<std::uint64_t> open_connections{0};
+/// kernel's locks stay with the parent, and which a descriptor that SQLite does not know would undo.
+std::atomic<std::uint64_t> users{0};
+
+constexpr std::uint64_t kOneConnection = 1;
+constexpr std::uint64_t kOneDirectRead = 1 << 16;
 
 std::uint32_t current_process() { return static_cast<std::uint32_t>(getpid()); }
 std::uint32_t process_of(std::uint64_t state) { return static_cast<std::uint32_t>(state >> 32); }
-std::uint32_t count_of(std::uint64_t state) { return static_cast<std::uint32_t>(state); }
+std::uint32_t connections_of(std::uint64_t state) { return state & 0xffff; }
+std::uint32_t direct_reads_of(std::uint64_t state) { return state >> 16 & 0xffff; }
 
-/// False in a child whose parent had connections open.
-bool register_connection() {
-  std::uint64_t state = open_connections.load();
-  for (;;) {
-    const std::uint32_t process = current_process();
-    if (count_of(state) != 0 && process_of(state) != process) {
-      return false;
-    }
-    const std::uint64_t next = (std::uint64_t{process} << 32) | (count_of(state) + 1u);
-    if (open_connections.compare_exchange_weak(state, next)) {
-      return true;
-    }
-  }
+/// The state as this process has to see it: direct reads of a parent are not its own.
+std::uint64_t own(std::uint64_t state) {
+  return process_of(state) == current_process() ? state : std::uint64_t{current_process()} << 32;
 }
 
-void unregister_connection() { open_connections.fetch_sub(1); }
+bool is_inherited_state(std::uint64_t state) {
+  return connections_of(state) != 0 && process_of(state) != current_process();
+}
+
+/// False in a child whose parent had connections open. Else no direct read is going on, or begins.
+bool register_connection() {
+  for (std::uint64_t state = users.load();;) {
+    if (is_inherited_state(state)) {
+      return false;
+    }
+    if (users.compare_exchange_weak(state, own(state) + kOneConnection)) {
+      break;
+    }
+  }
+  while (direct_reads_of(users.load()) != 0) {
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+void unregister_connection() { users.fetch_sub(kOneConnection); }
 
 DbStatus status_of(sqlite3* handle, int code) {
   DbStatus status{code, 0};
@@ -180,14 +194,22 @@ void Statement::reset() {
 struct Database::Waiter {
   std::chrono::steady_clock::time_point deadline{};
   std::uint32_t random = 0;
+  int log_pages = 0;
 
+  static int on_commit(void* self, sqlite3* handle, const char* name, int pages) {
+    static_cast<Waiter*>(self)->log_pages = pages;
+    if (pages >= kMaxLogPages) {
+      sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    }
+    return SQLITE_OK;  // The commit has succeeded whatever became of the log.
+  }
   static int on_busy(void* self, int attempt) {
     auto& waiter = *static_cast<Waiter*>(self);
     if (std::chrono::steady_clock::now() >= waiter.deadline) {
       return 0;
     }
     waiter.random = waiter.random * 1664525u + 1013904223u;  // Numerical Recipes' generator: any spread will do.
-    const std::int64_t longest = std::min<std::int64_t>(std::int64_t{100} << std::min(attempt, 7), 10'000);
+    const std::int64_t longest = std::min<std::int64_t>(std::int64_t{100} << std::min(attempt, 4), 1'600);
     const std::int64_t nap = longest / 2 + static_cast<std::int64_t>(waiter.random >> 8) % (longest / 2 + 1);
     std::this_thread::sleep_for(std::chrono::microseconds(nap));
     return 1;
@@ -226,9 +248,18 @@ void Database::close() {
 
 void Database::skip_checkpoint_on_close() { sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr); }
 
-bool Database::is_inherited() {
-  const std::uint64_t state = open_connections.load();
-  return count_of(state) != 0 && process_of(state) != current_process();
+bool Database::is_inherited() { return is_inherited_state(users.load()); }
+
+Database::DirectRead::DirectRead() : is_allowed_(false) {
+  for (std::uint64_t state = users.load(); connections_of(state) == 0 && !is_allowed_;) {
+    is_allowed_ = users.compare_exchange_weak(state, own(state) + kOneDirectRead);
+  }
+}
+
+Database::DirectRead::~DirectRead() {
+  if (is_allowed_) {
+    users.fetch_sub(kOneDirectRead);
+  }
 }
 
 DbStatus Database::open(const std::string& path, OpenMode mode, Database& out) {
@@ -263,6 +294,7 @@ DbStatus Database::open(const std::string& path, OpenMode mode, Database& out) {
   database.waiter_->random =
       current_process() ^ static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&database));
   sqlite3_busy_handler(database.handle_, &Waiter::on_busy, database.waiter_.get());
+  sqlite3_wal_hook(database.handle_, &Waiter::on_commit, database.waiter_.get());
   out = std::move(database);
   return {};
 }
@@ -271,7 +303,12 @@ void Database::start_operation(std::chrono::milliseconds longest_wait) {
   waiter_->deadline = std::chrono::steady_clock::now() + longest_wait;
 }
 
-void Database::set_checkpoint_pages(int pages) { sqlite3_wal_autocheckpoint(handle_, pages); }
+int Database::log_pages() const { return waiter_->log_pages; }
+
+DbStatus Database::checkpoint() {
+  const int code = sqlite3_wal_checkpoint_v2(handle_, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  return (code & 0xff) == SQLITE_BUSY ? DbStatus() : status_of(handle_, code);
+}
 
 DbStatus Database::prepare(std::string_view sql, Statement& out) {
   sqlite3_stmt* statement = nullptr;

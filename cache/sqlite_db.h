@@ -126,11 +126,30 @@ class Database {
   /// True if this process is a child of fork and its parent had a connection open then.
   static bool is_inherited();
 
+  /// The right to open and close a database's file without SQLite for as long as this lives. There is none while a
+  /// connection is open in this process, since the kernel ends a process's locks on a file when any descriptor of it is
+  /// closed. Opening a connection waits until the last one is gone, so it must not live longer than some reads.
+  class DirectRead {
+   public:
+    DirectRead();
+    ~DirectRead();
+    DirectRead(const DirectRead&) = delete;
+    DirectRead& operator=(const DirectRead&) = delete;
+    bool is_allowed() const { return is_allowed_; }
+
+   private:
+    bool is_allowed_;
+  };
+
   /// Bounds how long all calls until the next start_operation() may wait together for other processes' locks.
   void start_operation(std::chrono::milliseconds longest_wait);
 
-  /// After a commit that leaves this many pages in the write-ahead log, they are moved into the file.
-  void set_checkpoint_pages(int pages);
+  /// Pages in the write-ahead log after this connection's last commit. A commit that leaves kMaxLogPages moves them into
+  /// the file itself; before that, it is for somebody to whom a flush of the disk does not matter.
+  int log_pages() const;
+  static constexpr int kMaxLogPages = 4096;
+  /// Moves what no reader needs any more from the write-ahead log into the file. Waits for nobody.
+  DbStatus checkpoint();
 
   DbStatus prepare(std::string_view sql, Statement& out);
   /// Runs statements that give no rows, or rows that do not matter.

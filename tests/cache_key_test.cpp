@@ -2,6 +2,7 @@
 #include "cache/cache_key.h"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 #include <set>
 
 using namespace sinter;
@@ -39,6 +40,20 @@ TEST_CASE("key fields survive their JSON", "[cache]") {
   const auto parsed = key_fields_from_json(key_fields_to_json(fields));
   REQUIRE(parsed);
   CHECK(*parsed == fields);
+}
+
+TEST_CASE("the JSON of key fields escapes every character in one way", "[cache]") {
+  for (int code = 0; code < 256; ++code) {
+    INFO(code);
+    const std::string text = "a" + std::string(1, static_cast<char>(code)) + "b";
+    for (const KeyField& field : {KeyField{"name", text}, KeyField{text, "value"}}) {
+      const auto json = nlohmann::json::array({nlohmann::json::array({field.name, field.value})});
+      CHECK(key_fields_to_json({field}) ==
+            json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+    }
+  }
+  CHECK(key_fields_to_json({}) == "[]");
+  CHECK(key_fields_to_json({{"a", "b"}, {"c", "d"}}) == R"([["a","b"],["c","d"]])");
 }
 
 TEST_CASE("JSON of key fields that was not written by us is refused", "[cache]") {
