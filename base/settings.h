@@ -37,6 +37,8 @@ struct Settings {
   SignaturePolicy signatures = SignaturePolicy::kNone;  ///< SINTER_SIGNATURES.
   std::string trusted_keys;            ///< SINTER_TRUSTED_KEYS: a public key file or a directory of *.pub.
   std::string signing_key;             ///< SINTER_SIGNING_KEY: signs what is stored here; empty: nothing is signed.
+  std::int64_t cache_max_bytes = std::int64_t{8} << 30;  ///< SINTER_CACHE_MAX_BYTES; 0: no limit.
+  std::int64_t cache_max_entries = 100'000;              ///< SINTER_CACHE_MAX_ENTRIES; 0: no limit.
   CompileMode compile = CompileMode::kOn;
   std::string amd_compiler = "llvm";   ///< SINTER_AMD_COMPILER: llvm or hiprtc.
   std::string nvidia_compiler;         ///< SINTER_NVIDIA_COMPILER: nvrtc or llvm; empty: nvrtc where it is found, else llvm.

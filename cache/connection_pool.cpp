@@ -32,20 +32,21 @@ ConnectionPool::ConnectionPool(ConnectionPoolOptions options, std::function<void
 
 ConnectionPool::~ConnectionPool() { forget_inherited_connections(); }
 
-Result<void> ConnectionPool::run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation) {
+Result<void> ConnectionPool::run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation,
+                                 std::chrono::milliseconds longest_wait) {
   DbStatus status;
   for (int attempt = 0; attempt < 3; ++attempt) {
     SINTER_TRY(ConnectionPtr connection, take_connection());
     std::optional<DirectoryLock> lock;
     if (connection->rollback_journal) {
       // A rollback journal is found by the path of its database, so that must not be renamed meanwhile.
-      SINTER_TRY(lock, DirectoryLock::acquire(files_, LockMode::kShared, options_.busy_timeout));
+      SINTER_TRY(lock, DirectoryLock::acquire(files_, LockMode::kShared, longest_wait));
       if (file_id(files_.database) != connection->file) {
         status = DbStatus::busy();
         continue;
       }
     }
-    connection->database.start_operation(options_.busy_timeout);
+    connection->database.start_operation(longest_wait);
     status = operation(*connection);
     if (status.ok()) {
       return_connection(std::move(connection));
@@ -107,7 +108,10 @@ void ConnectionPool::forget_inherited_connections() {
   if (!Database::is_inherited()) {
     return;
   }
-  std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) {
+    return;  // By a thread that the fork left in the parent; then what it guards is left alone, too.
+  }
   for (ConnectionPtr& connection : idle_) {
     connection.release();  // Even freeing it calls SQLite, whose mutexes another thread may have held at the fork.
   }

@@ -37,8 +37,13 @@ class ConnectionPool {
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
   /// Runs `operation` on a connection; `action` is its verb in an error. After damage the database is set aside and the
-  /// operation runs once more, on a new one; a read that fails is tried again before. Errors: kCacheError for everything else that went wrong.
-  Result<void> run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation);
+  /// operation runs once more, on a new one; a read that fails is tried again before. Waits for other processes for at
+  /// most `longest_wait`. Errors: kCacheError for everything else that went wrong.
+  Result<void> run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation,
+                   std::chrono::milliseconds longest_wait);
+  Result<void> run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation) {
+    return run(action, operation, options_.busy_timeout);
+  }
 
   const DatabaseFiles& files() const { return files_; }
 

@@ -61,7 +61,8 @@ DatabaseFiles::DatabaseFiles(const std::string& cache_directory)
       log(database + "-wal"),
       shared_memory(database + "-shm"),
       journal(database + "-journal"),
-      lock(cache_directory + "/" + std::string(schema::kLockFileName)) {}
+      lock(cache_directory + "/" + std::string(schema::kLockFileName)),
+      collector_lock(cache_directory + "/" + std::string(schema::kCollectorLockFileName)) {}
 
 Result<DirectoryLock> DirectoryLock::acquire(const DatabaseFiles& files, LockMode mode,
                                              std::chrono::milliseconds longest_wait) {

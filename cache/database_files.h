@@ -25,7 +25,8 @@ struct DatabaseFiles {
   std::string log;            ///< sinter-v2.db-wal, SQLite's
   std::string shared_memory;  ///< sinter-v2.db-shm, SQLite's
   std::string journal;        ///< sinter-v2.db-journal, SQLite's on a network file system
-  std::string lock;           ///< sinter-v2.lock
+  std::string lock;            ///< sinter-v2.lock
+  std::string collector_lock;  ///< sinter-v2.gc, locked by the one process that removes entries
 };
 
 enum class LockMode : std::uint8_t { kShared, kExclusive };

@@ -64,6 +64,7 @@ KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
                          .allow_shared_directory = options.allow_shared_directory,
                          .writer = std::move(options.writer),
                          .busy_timeout = std::chrono::milliseconds(options.busy_timeout_ms),
+                         .limits = {.max_bytes = options.max_bytes, .max_entries = options.max_entries},
                          .signatures = signatures_},
       [this](std::string problem) { report(std::move(problem)); });
 }

@@ -48,6 +48,9 @@ struct CacheOptions {
   std::string writer = {};
   /// The longest that one operation waits for other processes to leave the database.
   std::int64_t busy_timeout_ms = 500;
+  /// Beyond these, entries are removed in the background. 0: no limit.
+  std::int64_t max_bytes = std::int64_t{8} << 30;
+  std::int64_t max_entries = 100'000;
 };
 
 /// Whether a lookup that finds nothing is another miss, or the same one looked at again.

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "base/file.h"
+#include "cache/entry_file.h"
 #include "cache/entry_row.h"
 #include "cache/failure_row.h"
 #include "cache/row_columns.h"
@@ -31,10 +33,14 @@ SqliteStore::SqliteStore(SqliteStoreOptions options, std::function<void(std::str
              .allow_shared_directory = options_.allow_shared_directory,
              .busy_timeout = options_.busy_timeout,
              .journal = options_.journal},
-            on_problem_) {}
+            on_problem_),
+      upkeep_(pool_, options_.limits, on_problem_) {}
 
 Result<std::shared_ptr<const CodeObject>> SqliteStore::get(const CacheKey& key) {
   const std::string key_fields = key_fields_to_json(key.fields);
+  if (auto code = get_directly({key.digest, key_fields})) {
+    return std::make_shared<const CodeObject>(std::move(*code));
+  }
   std::optional<Result<EntryRow>> row;
   SINTER_TRY_VOID(pool_.run("read", [&](SqliteConnection& connection) {
     row.reset();
@@ -65,7 +71,31 @@ Result<std::shared_ptr<const CodeObject>> SqliteStore::get(const CacheKey& key) 
                             pool_.files().database, refusal));
     return std::shared_ptr<const CodeObject>();
   }
+  upkeep_.note_use(key.digest);
   return std::make_shared<const CodeObject>(std::move(*code));
+}
+
+std::optional<CodeObject> SqliteStore::get_directly(const ExpectedKey& key) {
+  const Database::DirectRead direct;
+  if (!direct.is_allowed() ||
+      !(options_.allow_shared_directory || check_private_directory(options_.directory).has_value())) {
+    return std::nullopt;
+  }
+  const auto file = EntryFile::open(pool_.files().database, EntryFileKind::kLocal);
+  auto row = file ? file->find(key.digest) : std::nullopt;
+  if (!row || (options_.signatures != nullptr && !options_.signatures->refusal(*row).empty())) {
+    return std::nullopt;
+  }
+  auto code = open_entry(std::move(*row), key);
+  if (!code) {
+    return std::nullopt;
+  }
+  const auto stamp = file->last_used(key.digest);
+  const std::int64_t now = unix_now();
+  if (!stamp || *stamp < now - schema::kStampAgeS || *stamp > now + schema::kStampAgeS) {
+    upkeep_.note_use(key.digest);
+  }
+  return std::move(*code);
 }
 
 Result<void> SqliteStore::put(const CacheKey& key, std::shared_ptr<const CodeObject> code) {
@@ -81,7 +111,8 @@ Result<void> SqliteStore::put_row(EntryRow row) {
   if (options_.signatures != nullptr) {
     options_.signatures->sign(row);
   }
-  return write([&](SqliteConnection& connection) {
+  int log_pages = 0;
+  const auto changes = [&](SqliteConnection& connection) {
     DbStatus status = connection.execute(connection.put_entry, schema::kPutEntry,
                                          [&](Statement& statement) { bind_entry_row(statement, row); });
     if (status.ok()) {
@@ -93,7 +124,10 @@ Result<void> SqliteStore::put_row(EntryRow row) {
       });
     }
     return status;
-  });
+  };
+  SINTER_TRY_VOID(write(changes, &log_pages));
+  upkeep_.note_store(entry_bytes(row), log_pages);
+  return {};
 }
 
 void SqliteStore::set_entry_aside(const CacheKey& key, const std::string& reason) {
@@ -215,12 +249,39 @@ Result<std::int64_t> SqliteStore::forget_failures(const KeyRange& keys) {
   return forgotten;
 }
 
-Result<void> SqliteStore::write(const std::function<DbStatus(SqliteConnection&)>& changes) {
+// --- Growth ---
+
+Result<GcReport> SqliteStore::collect_garbage(const CacheLimits& limits, bool dry_run) {
+  const DatabaseRunner run = [this](std::string_view action, const std::function<DbStatus(SqliteConnection&)>& step) {
+    return pool_.run(action, step);
+  };
+  return sinter::collect_garbage(
+      run, {.limits = limits, .now_unix_s = unix_now(), .dry_run = dry_run, .list_victims = true});
+}
+
+Result<bool> SqliteStore::set_pinned(const Digest& key, bool pinned) {
+  bool is_found = false;
+  SINTER_TRY_VOID(pool_.run("write", [&](SqliteConnection& connection) {
+    Statement set_pin;
+    const DbStatus status = connection.execute(set_pin, schema::kSetPin, [&](Statement& statement) {
+      statement.bind(1, bytes_of(key));
+      statement.bind(2, std::int64_t{pinned ? 1 : 0});
+      statement.bind(3, unix_now());
+    });
+    is_found = connection.database.changed_rows() > 0;
+    return status;
+  }));
+  return is_found;
+}
+
+Result<void> SqliteStore::write(const std::function<DbStatus(SqliteConnection&)>& changes, int* log_pages) {
   return pool_.run("write", [&](SqliteConnection& connection) {
     Transaction transaction(connection.database);
     DbStatus status = transaction.begin_write();
     if (status.ok()) status = changes(connection);
-    return status.ok() ? transaction.commit() : status;
+    if (status.ok()) status = transaction.commit();
+    if (log_pages != nullptr) *log_pages = connection.database.log_pages();
+    return status;
   });
 }
 

@@ -16,8 +16,11 @@
 
 #include "cache/compile_failure.h"
 #include "cache/connection_pool.h"
+#include "cache/entry_row.h"
+#include "cache/gc.h"
 #include "cache/row_signature.h"
 #include "cache/store.h"
+#include "cache/upkeep.h"
 
 namespace sinter {
 
@@ -27,6 +30,7 @@ struct SqliteStoreOptions {
   std::string writer = {};              ///< See CacheOptions.
   std::chrono::milliseconds busy_timeout{500};
   JournalMode journal = JournalMode::kAutomatic;
+  CacheLimits limits = {};
   /// Signs what is stored, and says which rows may be used. Null: no row is signed, none needs to be.
   std::shared_ptr<const RowSignatures> signatures = {};
 };
@@ -62,18 +66,28 @@ class SqliteStore final : public Store {
   /// How many were forgotten.
   Result<std::int64_t> forget_failures(const KeyRange& keys);
 
+  /// Removes what exceeds the limits, or says what would go, now and in this thread.
+  /// Errors: kCacheError.
+  Result<GcReport> collect_garbage(const CacheLimits& limits, bool dry_run);
+  /// Keeps the entry whatever the limits are, or lets it go again. False if there is no such entry. Errors: kCacheError.
+  Result<bool> set_pinned(const Digest& key, bool pinned);
+
   /// Entries that failed their checks here since construction.
   std::int64_t bad_entries() const { return bad_entries_.load(std::memory_order_relaxed); }
 
  private:
+  /// A hit without opening a connection, while this process has none. nullopt for anything but a verified entry: a
+  /// connection then finds out what there is.
+  std::optional<CodeObject> get_directly(const ExpectedKey& key);
   void set_entry_aside(const CacheKey& key, const std::string& reason);
-  /// Runs `changes` in one transaction.
-  Result<void> write(const std::function<DbStatus(SqliteConnection&)>& changes);
+  /// Runs `changes` in one transaction; `log_pages` gets the length of the write-ahead log afterwards.
+  Result<void> write(const std::function<DbStatus(SqliteConnection&)>& changes, int* log_pages = nullptr);
 
   const SqliteStoreOptions options_;
   const std::function<void(std::string)> on_problem_;
   ConnectionPool pool_;
   std::atomic<std::int64_t> bad_entries_{0};
+  Upkeep upkeep_;  // Last: its thread uses the pool.
 };
 
 }  // namespace sinter

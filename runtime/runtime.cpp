@@ -54,6 +54,8 @@ Runtime::Runtime(RuntimeOptions options)
   cache.trusted_keys = options_.settings.trusted_keys;
   cache.signing_key = options_.settings.signing_key;
   cache.writer = fmt::format("sinter {}", kVersion);
+  cache.max_bytes = options_.settings.cache_max_bytes;
+  cache.max_entries = options_.settings.cache_max_entries;
   cache_ = std::make_unique<KernelCache>(std::move(cache), [this](const std::string& problem) { log_.warn(problem); });
   service_ = std::make_unique<CompileService>(options_.settings, *cache_, log_);
 }

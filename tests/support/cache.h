@@ -109,6 +109,23 @@ inline int run_sql(const std::string& directory, const std::string& sql) {
   return code;
 }
 
+/// The integer that a query gives; -1 if it gives none.
+inline std::int64_t query_sql(const std::string& directory, const std::string& sql) {
+  sqlite3* handle = nullptr;
+  sqlite3_stmt* statement = nullptr;
+  std::int64_t value = -1;
+  if (sqlite3_open_v2(database_in(directory).c_str(), &handle, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
+    sqlite3_busy_timeout(handle, 10'000);
+    if (sqlite3_prepare_v2(handle, sql.c_str(), -1, &statement, nullptr) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+      value = sqlite3_column_int64(statement, 0);
+    }
+  }
+  sqlite3_finalize(statement);
+  sqlite3_close(handle);
+  return value;
+}
+
 /// Lets the next run_sql put values of any type into the table of entries.
 inline int drop_strictness(const std::string& directory) {
   return run_sql(

@@ -120,7 +120,7 @@ void print_entry(const CacheEntry& entry) {
   fmt::print("  {:<22}{}, s_setvskip {} times; matrix: {}\n", "instructions", number(facts.instruction_count), number(facts.setvskip_count),
              fmt::join(facts.matrix_instructions, " "));
   fmt::print("  {:<22}{} in {:.0f} ms, {}\n", "compiled by", info.backend, info.compile_ms, time_text(info.created_unix_s));
-  fmt::print("  {:<22}{}\n", "stored by", entry.writer);
+  fmt::print("  {:<22}{} ({}{})\n", "stored by", entry.writer, entry.origin, entry.is_signed ? ", signed" : "");
   fmt::print("  {:<22}{}\n", "sha256", entry.sha256);
   fmt::print("  {:<22}{}\n", "state", entry.problem.empty() ? "verified" : "DAMAGED: " + entry.problem);
   fmt::print("key fields\n");
@@ -148,6 +148,8 @@ ordered_json to_json_object(const CacheEntry& entry) {
   object["log"] = entry.object.log;
   object["source"] = entry.object.source;
   object["writer"] = entry.writer;
+  object["origin"] = entry.origin;
+  object["signed"] = entry.is_signed;
   object["sha256"] = entry.sha256;
   object["problem"] = entry.problem.empty() ? ordered_json(nullptr) : ordered_json(entry.problem);
   return object;
@@ -214,7 +216,7 @@ int verify(const CacheCommand& options) {
 
 void add_cache(CLI::App& app, int& status) {
   auto options = std::make_shared<CacheCommand>();
-  CLI::App* command = app.add_subcommand("cache", "Look inside a cache, and forget failures");
+  CLI::App* command = app.add_subcommand("cache", "Look inside a cache, keep its size, and forget failures");
   command->require_subcommand(1);
 
   CLI::App* list_command = command->add_subcommand("list", "One line for each kernel");
@@ -235,6 +237,7 @@ void add_cache(CLI::App& app, int& status) {
   verify_command->callback([options, &status] { status = verify(*options); });
 
   add_cache_forget(*command, status);
+  add_cache_gc(*command, status);
 }
 
 }  // namespace sinter::cli

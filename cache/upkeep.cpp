@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/upkeep.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <ctime>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "cache/row_columns.h"
+#include "cache/schema.h"
+
+namespace sinter {
+namespace {
+
+/// Work is gathered for this long, and the log is not folded in more often: each time the disk must flush.
+constexpr std::chrono::milliseconds kGather{100};
+/// Without work for this long the thread ends.
+constexpr std::chrono::seconds kLinger{5};
+
+/// The limits are looked at after a process's first store and then after as many stores or bytes.
+constexpr std::int64_t kStoresPerLook = 256;
+constexpr std::int64_t kBytesPerLook = std::int64_t{64} << 20;
+
+/// Pages in the log from which on it should be folded in: 1 MiB.
+constexpr int kCheckpointPages = 256;
+
+/// A process that uses more in one go loses stamps, which costs nothing but their order of age.
+constexpr std::size_t kMaxRemembered = 4096;
+constexpr std::size_t kStampsPerTransaction = 64;
+
+/// At the end of a process nobody waits for stamps.
+constexpr std::chrono::milliseconds kLastWait{20};
+/// Elsewhere in the thread: the end of the process may be waiting for it.
+constexpr std::chrono::milliseconds kWait{200};
+
+std::int64_t unix_now() { return static_cast<std::int64_t>(std::time(nullptr)); }
+
+/// Held by the one process that collects; the kernel frees it when that dies.
+class CollectorLock {
+ public:
+  explicit CollectorLock(const std::string& path)
+      : descriptor_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)),
+        is_held_(descriptor_ >= 0 && flock(descriptor_, LOCK_EX | LOCK_NB) == 0) {}
+  ~CollectorLock() {
+    if (descriptor_ >= 0) {
+      flock(descriptor_, LOCK_UN);  // Closing is not enough if a child of fork has the descriptor, too.
+      close(descriptor_);
+    }
+  }
+  CollectorLock(const CollectorLock&) = delete;
+  CollectorLock& operator=(const CollectorLock&) = delete;
+  bool is_held() const { return is_held_; }
+
+ private:
+  int descriptor_;
+  bool is_held_;
+};
+
+/// The host's signals are for the host's threads.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+Upkeep::Upkeep(ConnectionPool& pool, CacheLimits limits, std::function<void(std::string)> on_problem)
+    : pool_(pool), limits_(limits), on_problem_(std::move(on_problem)), process_(getpid()) {}
+
+Upkeep::~Upkeep() {
+  if (process_ != getpid()) {
+    (void)thread_.release();  // The thread stayed with the parent.
+    return;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  if (thread_ != nullptr) {
+    thread_->join();
+  }
+  (void)stamp(work_.used, kLastWait);
+}
+
+void Upkeep::note_use(const Digest& key) {
+  if (process_ != getpid()) {
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  if (work_.used.size() < kMaxRemembered) {
+    work_.used.insert(key);
+  }
+  if (work_.used.size() > 1) {
+    start_thread();
+  }
+}
+
+void Upkeep::note_store(std::int64_t bytes, int log_pages) {
+  if (process_ != getpid()) {
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  stored_bytes_ += bytes;
+  if (++stores_ >= kStoresPerLook || stored_bytes_ >= kBytesPerLook || !has_stored_) {
+    stores_ = 0;
+    stored_bytes_ = 0;
+    has_stored_ = true;
+    work_.collect = true;
+  }
+  work_.checkpoint = work_.checkpoint || log_pages >= kCheckpointPages;
+  if (!work_.is_empty()) {
+    start_thread();
+  }
+}
+
+void Upkeep::start_thread() {
+  if (is_running_) {
+    changed_.notify_one();
+    return;
+  }
+  if (thread_ != nullptr) {
+    thread_->join();  // It has nothing left to do but return.
+    thread_.reset();
+  }
+  const BlockedSignals blocked;
+  try {
+    thread_ = std::make_unique<std::thread>([this] { loop(); });
+    is_running_ = true;
+  } catch (const std::system_error&) {
+    // No thread is to be had: the log is folded in by its writers when it gets long, the rest waits.
+  }
+}
+
+void Upkeep::loop() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    if (work_.is_empty() && !changed_.wait_for(lock, kLinger, [this] { return stop_ || !work_.is_empty(); })) {
+      break;
+    }
+    if (changed_.wait_for(lock, kGather, [this] { return stop_; })) {
+      break;
+    }
+    const Work work = std::exchange(work_, {});
+    lock.unlock();
+    do_work(work);
+    lock.lock();
+  }
+  is_running_ = false;
+}
+
+void Upkeep::do_work(const Work& work) {
+  if (work.checkpoint) {
+    // What fails here is tried again by the next store that finds the log long.
+    (void)pool_.run("clean", [](SqliteConnection& connection) { return connection.database.checkpoint(); });
+  }
+  (void)stamp(work.used, kWait);
+  if (work.collect) {
+    collect();
+  }
+}
+
+void Upkeep::collect() {
+  const DatabaseRunner run = [this](std::string_view action, const std::function<DbStatus(SqliteConnection&)>& step) {
+    return pool_.run(action, step, kWait);
+  };
+  const auto should_stop = [this] {
+    std::lock_guard lock(mutex_);
+    return stop_;
+  };
+  const auto exceeded = exceeds_limits(run, limits_);
+  if (!exceeded || !*exceeded) {
+    return;
+  }
+  const CollectorLock lock(pool_.files().collector_lock);
+  if (!lock.is_held()) {
+    return;
+  }
+  const auto report = collect_garbage(run, {.limits = limits_, .now_unix_s = unix_now(), .should_stop = should_stop});
+  if (!report) {
+    on_problem_(report.error().message);
+  }
+}
+
+Result<void> Upkeep::stamp(const std::set<Digest>& used, std::chrono::milliseconds longest_wait) {
+  const std::int64_t now = unix_now();
+  std::vector<Digest> stale;
+  const auto bind = [&](const Digest& key) {
+    return [&key, now](Statement& statement) {
+      statement.bind(1, bytes_of(key));
+      statement.bind(2, now);
+    };
+  };
+  if (!used.empty()) {
+    SINTER_TRY_VOID(pool_.run(
+        "read",
+        [&](SqliteConnection& connection) {
+          stale.clear();
+          Statement is_stale;
+          DbStatus status;
+          for (auto key = used.begin(); key != used.end() && status.ok(); ++key) {
+            status = connection.query_row(is_stale, schema::kIsUseStale, bind(*key),
+                                          [&](const Statement&) { stale.push_back(*key); });
+          }
+          return status;
+        },
+        longest_wait));
+  }
+  for (std::size_t begin = 0; begin < stale.size(); begin += kStampsPerTransaction) {
+    SINTER_TRY_VOID(pool_.run(
+        "write",
+        [&](SqliteConnection& connection) {
+          Transaction transaction(connection.database);
+          Statement stamp;
+          DbStatus status = transaction.begin_write();
+          for (std::size_t i = begin; i < std::min(begin + kStampsPerTransaction, stale.size()) && status.ok(); ++i) {
+            status = connection.execute(stamp, schema::kStampUse, bind(stale[i]));
+          }
+          return status.ok() ? transaction.commit() : status;
+        },
+        longest_wait));
+  }
+  return {};
+}
+
+}  // namespace sinter
