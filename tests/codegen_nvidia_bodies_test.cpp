@@ -74,52 +74,76 @@ TEST_CASE("PTX of the grouped GEMM fits later devices with less shared memory th
 
 TEST_CASE("the default tile keeps three stages and 256 threads of an SM busy") {
   CHECK(grouped_gemm::nvidia_body()->tiles(gemm("sm_90a", "none", "64")).front() == TileShape{128, 256, 64});
+  CHECK(grouped_gemm::nvidia_body()->tiles(gemm("sm_90a", "fp8_block", "64")).front() == TileShape{128, 192, 128});
   CHECK(grouped_gemm::nvidia_body()->tiles(gemm("sm_86", "none", "64")).front() == TileShape{128, 256, 32});
   CHECK(grouped_gemm::nvidia_body()->tiles(gemm("sm_89", "fp8_block", "64")).front() == TileShape{64, 128, 64});
 }
 
-TEST_CASE("sm_90a builds the large bf16 tiles by wgmma and all others by mma.sync") {
+TEST_CASE("sm_90a builds the large tiles by wgmma and all others by mma.sync") {
   const auto path = [](std::string_view arch, std::string_view quant, std::string_view tile) {
     return grouped_gemm::nvidia_body()->plan(gemm(arch, quant, "64", tile))->template_path;
   };
   CHECK(path("sm_90a", "none", "128x256x64") == "grouped_gemm/hopper.h");
   CHECK(path("sm_90a", "none", "128x128x64") == "grouped_gemm/hopper.h");
   CHECK(path("sm_90a", "none", "128x256x32") == "grouped_gemm/nvidia.h");
-  CHECK(path("sm_90a", "fp8_block", "128x128x128") == "grouped_gemm/nvidia.h");
+  CHECK(path("sm_90a", "fp8_block", "128x192x128") == "grouped_gemm/hopper.h");
+  CHECK(path("sm_90a", "fp8_block", "128x128x128") == "grouped_gemm/hopper.h");
+  CHECK(path("sm_90a", "fp8_block", "64x128x128") == "grouped_gemm/nvidia.h");
+  CHECK(path("sm_90", "fp8_block", "128x128x128") == "grouped_gemm/nvidia.h");
   CHECK(path("sm_90", "none", "128x256x64") == "grouped_gemm/nvidia.h");
 }
 
-TEST_CASE("the wgmma body keeps four slots of its largest tile for up to 283 groups, and three for 4096") {
-  const auto stages = [](std::string_view groups) {
-    const auto plan = grouped_gemm::nvidia_body()->plan(gemm("sm_90a", "none", groups, "128x256x64"));
+TEST_CASE("the wgmma body's slots fit beside the tables of the most groups") {
+  const auto stages = [](std::string_view quant, std::string_view tile, std::string_view groups) {
+    const auto plan = grouped_gemm::nvidia_body()->plan(gemm("sm_90a", quant, groups, tile));
     REQUIRE(plan);
     CHECK(plan->dynamic_shared_bytes <= 227 * kKiB);
     CHECK(plan->threads_per_block == 384);
     return plan->params.substr(plan->params.find("kStages"), 11);
   };
-  CHECK(stages("283") == "kStages = 4");
-  CHECK(stages("284") == "kStages = 3");
-  CHECK(stages("4096") == "kStages = 3");
+  CHECK(stages("none", "128x256x64", "283") == "kStages = 4");
+  CHECK(stages("none", "128x256x64", "284") == "kStages = 3");
+  CHECK(stages("none", "128x256x64", "4096") == "kStages = 3");
+  CHECK(stages("fp8_block", "128x192x128", "1099") == "kStages = 5");
+  CHECK(stages("fp8_block", "128x192x128", "1100") == "kStages = 4");
+  CHECK(stages("fp8_block", "128x192x128", "4096") == "kStages = 4");
 }
 
 TEST_CASE("the wgmma body's tensor maps are what the driver's encoder takes") {
-  for (const std::string_view tile : {"128x256x64", "128x128x64"}) {
-    const auto plan = grouped_gemm::nvidia_body()->plan(gemm("sm_90a", "none", "64", tile));
+  struct Case {
+    std::string_view quant, tile;
+    std::uint64_t element_bytes;
+  };
+  for (const Case& c : {Case{"none", "128x256x64", 2}, Case{"none", "128x128x64", 2},
+                        Case{"fp8_block", "128x192x128", 1}, Case{"fp8_block", "128x128x128", 1}}) {
+    const auto plan = grouped_gemm::nvidia_body()->plan(gemm("sm_90a", c.quant, "64", c.tile));
     REQUIRE(plan);
-    REQUIRE(plan->tensor_maps.size() == 3);
+    REQUIRE(plan->tensor_maps.size() == 2);
     for (const TensorMapPlan& map : plan->tensor_maps) {
-      CAPTURE(tile, map.argument_offset);
+      CAPTURE(c.tile, map.argument_offset);
       for (std::size_t i = 0; i < map.rank; ++i) {
         CHECK(map.sizes[i] <= 1ull << 32);
         CHECK((map.box[i] > 0 && map.box[i] <= 256));
         CHECK((i + 1 == map.rank || (map.strides[i] % 16 == 0 && map.strides[i] < 1ull << 40)));
       }
-      CHECK(map.box[0] * 2 == 128);
+      CHECK(map.box[0] * c.element_bytes == 128);
     }
     // Rows of A: what the coordinates add up to, for row 5 of a group that ends at row 7 (sinter_device/hopper.h).
     const auto& strides = plan->tensor_maps[0].strides;
     const std::uint64_t origin = 1ull << 30;
-    CHECK((origin - 2) * strides[0] + 7 * strides[1] + origin * strides[2] == std::uint64_t{5 * 2048 * 2});
+    const std::uint64_t row = 2048 * c.element_bytes;
+    CHECK((origin - 2) * strides[0] + 7 * strides[1] + origin * strides[2] == 5 * row);
+  }
+}
+
+TEST_CASE("matrices too large for a tensor map are left to mma.sync") {
+  const auto spec = spec_of("grouped_gemm", "sm_90a",
+                            {{"n", "1048576"}, {"k", "1048576"}, {"groups", "1"}, {"tile", "128x256x32"}});
+  REQUIRE(spec);
+  KernelSpec largest = *spec;
+  for (const TileShape tile : grouped_gemm::nvidia_body()->tiles(largest)) {
+    largest.values[grouped_gemm::kTile] = pack_tile(tile);
+    CHECK(grouped_gemm::nvidia_body()->plan(largest)->template_path == "grouped_gemm/nvidia.h");
   }
 }
 
@@ -128,6 +152,18 @@ TEST_CASE("a tile that pads a narrow N comes after those that do not") {
       spec_of("grouped_gemm", "sm_90a", {{"n", "64"}, {"k", "2048"}, {"groups", "8"}, {"tile", "64x64x64"}});
   REQUIRE(spec);
   CHECK(grouped_gemm::nvidia_body()->tiles(*spec).front().n == 64);
+}
+
+TEST_CASE("the last of a row of wgmma tiles is narrow and pads little") {
+  const auto first = [](std::string_view quant, std::string_view n) {
+    const auto spec = spec_of("grouped_gemm", "sm_90a", {{"quant", quant}, {"n", n}, {"k", "2048"}, {"groups", "8"}});
+    REQUIRE(spec);
+    return spec->tile(grouped_gemm::kTile);
+  };
+  CHECK(first("none", "320") == TileShape{128, 256, 64});
+  CHECK(first("none", "416") == TileShape{128, 128, 64});
+  CHECK(first("fp8_block", "256") == TileShape{128, 192, 128});
+  CHECK(first("none", "128").n == 128);
 }
 
 TEST_CASE("a tile of another shape is refused with those that there are") {

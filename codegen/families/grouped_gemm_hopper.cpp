@@ -15,20 +15,29 @@ namespace {
 constexpr int kThreads = 3 * 128;
 /// Per thread at the start: the most that so many threads can have of 65,536, in eights.
 constexpr int kRegisters = 168;
-/// A box of A or D: the rows of one warpgroup, and as many bf16 as a swizzle of 128 bytes spans.
-constexpr int kBoxRows = 64, kBoxColumns = 64;
-constexpr int kBoxBytes = kBoxRows * kBoxColumns * 2;
+/// A box of A: the rows of one warpgroup, and the bytes that a swizzle spans.
+constexpr int kBoxRows = 64, kBoxRowBytes = 128;
+/// Warps that compute, and a buffer of D of one warp: 16 rows of 64 bf16.
+constexpr int kMathWarps = 8;
+constexpr std::int64_t kBufferBytes = 16 * 64 * 2;
 /// More than hide the latency of memory.
 constexpr std::int64_t kMaxStages = 6;
 
-/// 128 x 256 is as wide as an instruction, and the fastest: narrower tiles read A more often (on an H200 128 x 128 takes
-/// 10 % longer for groups of 384 rows and 25 % for a skewed batch), taller ones need more registers than there are.
-constexpr TileShape kTiles[] = {{128, 256, 64}, {128, 128, 64}};
+/// 128 x 256 is as wide as an instruction, and the fastest: narrower tiles read A more often (on an H200 128 x 128
+/// takes 10 % longer for groups of 384 rows and 25 % for a skewed batch), taller ones need more registers than there
+/// are.
+constexpr TileShape kTilesNone[] = {{128, 256, 64}, {128, 128, 64}};
+/// 128 x 192 is as wide as two sums fit the registers. 192 x 128 by three warpgroups was 2 to 7 % slower.
+constexpr TileShape kTilesFp8Block[] = {{128, 192, 128}, {128, 128, 128}};
+
+bool is_fp8(const KernelSpec& spec) { return spec[kQuant] == kQuantFp8Block; }
+std::uint64_t element_bytes(const KernelSpec& spec) { return is_fp8(spec) ? 1 : 2; }
 
 /// Shared memory as the template's Layout has it.
 struct Memory {
   std::int64_t slot_bytes, fixed_bytes;
   std::int64_t stages;
+  std::int64_t buffers;  ///< Of each warp, for D.
 
   std::int64_t bytes() const { return stages * slot_bytes + fixed_bytes; }
 };
@@ -37,34 +46,38 @@ Memory memory_of(const KernelSpec& spec, TileShape tile) {
   constexpr std::int64_t kTileBytes = 16, kBarrierBytes = 2 * 8;
   const std::int64_t groups = spec[kGroups] + 1;
   Memory memory;
-  memory.slot_bytes = std::int64_t{tile.m + tile.n} * tile.k * 2 + kTileBytes + kBarrierBytes;
-  memory.fixed_bytes = tile.m / kBoxRows * 2 * kBoxBytes + 8 * groups + 8 * (kThreads / 32) + 2 * groups;
+  memory.slot_bytes = std::int64_t{tile.m + tile.n} * kBoxRowBytes + kTileBytes + kBarrierBytes;
+  memory.buffers = is_fp8(spec) ? 1 : 2;  // a second one costs fp8_block a slot, which is worth more
+  memory.fixed_bytes = kMathWarps * memory.buffers * kBufferBytes + 8 * groups + 8 * (kThreads / 32) + 2 * groups;
   memory.stages = std::min((spec.arch->max_shared_memory_bytes - memory.fixed_bytes) / memory.slot_bytes, kMaxStages);
   return memory;
 }
 
-/// A map of rows of which each group's are a part: templates/sinter_device/hopper.h says how coordinates select them.
-TensorMapPlan ragged_rows(std::size_t argument_offset, std::int64_t columns) {
-  const auto size = static_cast<std::uint64_t>(columns), pitch = 2 * size;
+TensorMapPlan operand_map(const KernelSpec& spec, std::size_t argument_offset) {
   TensorMapPlan plan;
   plan.argument_offset = static_cast<std::int32_t>(argument_offset);
-  plan.type = TensorMapType::kBf16;
+  plan.type = is_fp8(spec) ? TensorMapType::kBytes : TensorMapType::kBf16;
+  return plan;
+}
+
+/// A: rows of which each group's are a part; templates/sinter_device/hopper.h says how coordinates select them.
+TensorMapPlan map_a(const KernelSpec& spec, TileShape tile) {
+  const auto k = static_cast<std::uint64_t>(spec[kK]), pitch = element_bytes(spec) * k;
+  TensorMapPlan plan = operand_map(spec, offsetof(GroupedGemmArgs, a));
   plan.rank = 4;
-  plan.sizes = {size, 1ull << 30, 1ull << 31, 1ull << 31};
+  plan.sizes = {k, 1ull << 30, 1ull << 31, 1ull << 31};
   plan.strides = {pitch, pitch, (1ull << 34) - pitch};
-  plan.box = {kBoxColumns, kBoxRows, 1, 1};
+  plan.box = {static_cast<std::uint32_t>(tile.k), kBoxRows, 1, 1};
   return plan;
 }
 
 /// B: {K, N, groups}. Rows behind N read as zeros, not as the next group's.
-TensorMapPlan group_matrices(std::size_t argument_offset, const KernelSpec& spec, TileShape tile) {
+TensorMapPlan map_b(const KernelSpec& spec, TileShape tile) {
   const auto n = static_cast<std::uint64_t>(spec[kN]), k = static_cast<std::uint64_t>(spec[kK]);
-  TensorMapPlan plan;
-  plan.argument_offset = static_cast<std::int32_t>(argument_offset);
-  plan.type = TensorMapType::kBf16;
+  TensorMapPlan plan = operand_map(spec, offsetof(GroupedGemmArgs, b));
   plan.rank = 3;
   plan.sizes = {k, n, static_cast<std::uint64_t>(spec[kGroups])};
-  plan.strides = {2 * k, 2 * k * n};
+  plan.strides = {element_bytes(spec) * k, element_bytes(spec) * k * n};
   plan.box = {static_cast<std::uint32_t>(tile.k), static_cast<std::uint32_t>(tile.n), 1};
   return plan;
 }
@@ -78,11 +91,12 @@ std::string params(const KernelSpec& spec, TileShape tile, const Memory& memory)
       {"kTileN", tile.n},
       {"kTileK", tile.k},
       {"kStages", memory.stages},
+      {"kBuffers", memory.buffers},
       {"kThreads", kThreads},
       {"kRegisters", kRegisters},
       {"kSharedBytes", memory.bytes()},
   };
-  std::string text;
+  std::string text = fmt::format("  static constexpr bool kFp8 = {};\n", is_fp8(spec));
   for (const auto& [name, value] : constants) {
     text += fmt::format("  static constexpr int {} = {};\n", name, value);
   }
@@ -92,10 +106,24 @@ std::string params(const KernelSpec& spec, TileShape tile, const Memory& memory)
 }  // namespace
 
 std::vector<TileShape> hopper_tiles(const KernelSpec& spec) {
-  if (spec.arch->name != "sm_90a" || spec[kQuant] != kQuantNone) {
+  /// Of a tensor map, bytes (cuTensorMapEncodeTiled: strides are below 2^40).
+  constexpr std::uint64_t kMaxStride = (1ull << 40) - 1;
+  const std::uint64_t matrix = element_bytes(spec) * static_cast<std::uint64_t>(spec[kN]) *
+                               static_cast<std::uint64_t>(spec[kK]);
+  if (spec.arch->name != "sm_90a" || matrix > kMaxStride) {
     return {};
   }
-  return {std::begin(kTiles), std::end(kTiles)};
+  if (is_fp8(spec)) {
+    return {std::begin(kTilesFp8Block), std::end(kTilesFp8Block)};
+  }
+  return {std::begin(kTilesNone), std::end(kTilesNone)};
+}
+
+std::int64_t hopper_columns(const KernelSpec& spec, TileShape tile) {
+  const std::int64_t rest = spec[kN] % tile.n;
+  // As the template's Layout has it. A row of one narrow tile would be right, but fills its slots with zeros.
+  const std::int64_t last = rest == 0 ? 0 : rest <= 64 ? 64 : rest <= 128 ? 128 : tile.n;
+  return spec[kN] < tile.n ? tile.n : spec[kN] - rest + last;
 }
 
 BodyPlan hopper_plan(const KernelSpec& spec) {
@@ -107,9 +135,7 @@ BodyPlan hopper_plan(const KernelSpec& spec) {
   plan.threads_per_block = kThreads;
   plan.dynamic_shared_bytes = static_cast<std::uint32_t>(memory.bytes());
   plan.exact_registers = kRegisters;
-  plan.tensor_maps = {ragged_rows(offsetof(GroupedGemmArgs, a), spec[kK]),
-                      group_matrices(offsetof(GroupedGemmArgs, b), spec, tile),
-                      ragged_rows(offsetof(GroupedGemmArgs, d), spec[kN])};
+  plan.tensor_maps = {map_a(spec, tile), map_b(spec, tile)};
   return plan;
 }
 

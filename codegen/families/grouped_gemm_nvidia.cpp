@@ -172,12 +172,13 @@ class NvidiaBody final : public Body {
       const auto build = build_of(spec, tile);
       return build->stages > kMinStages && build->threads * build->blocks_per_sm >= kBusyThreads;
     };
+    const std::vector<TileShape> fastest = hopper_tiles(spec);
     const auto pads_little = [&](TileShape tile) {
-      const std::int64_t padded = (spec[kN] + tile.n - 1) / tile.n * tile.n;
+      const std::int64_t padded = contains(fastest, tile) ? hopper_columns(spec, tile)
+                                                          : (spec[kN] + tile.n - 1) / tile.n * tile.n;
       return (padded - spec[kN]) * 8 <= spec[kN];
     };
     std::stable_partition(tiles.begin(), tiles.end(), keeps_busy);
-    const std::vector<TileShape> fastest = hopper_tiles(spec);
     tiles.insert(tiles.begin(), fastest.begin(), fastest.end());
     std::stable_partition(tiles.begin(), tiles.end(), pads_little);
     return tiles;

@@ -3,25 +3,26 @@
 
 // Which tile of D a block computes next, on Hopper.
 //
-// Tiles are numbered in two lists, one of the groups with few rows and one of the others; in a list group by group, in
-// a group by panels of rows, in a panel by columns and then by rows, so that blocks that run together share rows of B
-// and the panel's rows of A in the L2 cache. Position s of the launch takes its tile from either list in proportion to
-// their lengths: tiles that wait for memory (few rows, but all of their columns of B) then run beside tiles that
-// wait for arithmetic. Block b takes positions b, b + block_count(), ...: the order depends on nothing but the offsets.
+// There are two lists of tiles, one of the groups with few rows and one of the others; in a list tiles are numbered
+// group by group, in a group by panels of rows, in a panel by columns and then by rows, so that blocks that run
+// together share rows of B and the panel's rows of A in the L2 cache. Blocks take the tiles of the second list in turn,
+// and go on with those of the first, so that each has as many of either as any other, give or take one. In time a
+// block mixes them evenly: a tile that waits for memory (few rows, but all of its columns of B) then runs beside tiles
+// of other blocks that wait for arithmetic. The order depends on nothing but the offsets.
 //
-// Positions from an atomic counter were 3 % faster on a skewed batch (264 to 256 us) and slower on an even one. But the
-// counter would be memory that launches of one kernel on two streams share.
+// Tiles from an atomic counter balance a skewed batch as well, but are slower on an even one, and the counter would be
+// memory that launches of one kernel on two streams share.
 
 #include "grouped_gemm/nvidia_schedule.h"
 
 namespace sinter {
 
-/// Groups of at most so many rows go to the list of small ones. Of 0, 64, 128 and 383 the last was the fastest on an
-/// H200 (64 groups, 12,288 rows, skewed), by 3 % over 0.
-inline constexpr int kSmallRows = 383;
+/// Groups of at most so many rows go to the list of small ones: those whose tiles keep one warpgroup busy. With 383 or
+/// 128 a skewed batch takes 1 % longer.
+inline constexpr int kSmallRows = 64;
 
-/// Tiles along m in a panel.
-inline constexpr int kPanelHeight = 16;
+/// Tiles along m in a panel. Of 4, 8, 12 and 16 this was the fastest on an H200 (4 groups of 8192 rows).
+inline constexpr int kPanelHeight = 12;
 
 /// The groups as every block sees them, in shared memory.
 struct TileLists {
@@ -65,59 +66,75 @@ SINTER_DEVICE int tiles_before(const TileLists& lists, bool small, int group) {
   return small ? lists.small[group] : lists.groups.tile[group] - lists.small[group];
 }
 
-/// A position of the launch. Of those before it, position * small / all took their tile from the list of small groups,
-/// where `small` and `all` are the tiles of that list and of both; kept as quotient and remainder, so that to go on
-/// takes no division.
-struct MixedPlace {
-  U64 position, small_before;
-  U32 remainder;
+/// A block's way through its tiles. 32 bits number them: 2^32 tiles of D would be larger than any memory.
+struct TileWalk {
+  U32 large, small;  ///< The block's next tile in either list.
+  U32 large_left, small_left;
+  /// The balance grows with every tile. When that brings it to the limit, the tile is a small one, and the limit is
+  /// taken off: growth / limit of the block's tiles are small.
+  U64 balance, growth, limit;
+  bool is_small;  ///< The present tile's list,
+  U32 index;      ///< and its number there.
 };
 
-template <class P>
-SINTER_DEVICE U64 tile_count(const TileLists& lists) {
-  return static_cast<U64>(lists.groups.tile[P::kGroups]) * kColumnTiles<P>;
+/// How many of first, first + stride, ... are below `count`.
+SINTER_DEVICE U32 count_from(U32 first, U32 stride, U32 count) {
+  return first < count ? (count - first + stride - 1) / stride : 0;
 }
 
-/// REQUIRES: there are tiles.
 template <class P>
-SINTER_DEVICE MixedPlace mixed_place(U64 position, const TileLists& lists) {
-  const auto all = static_cast<U64>(lists.groups.tile[P::kGroups]), small = static_cast<U64>(lists.small[P::kGroups]);
-  return {position, position * small / all, static_cast<U32>(position * small % all)};
+SINTER_DEVICE TileWalk begin_walk(const TileLists& lists) {
+  const auto block = static_cast<U32>(block_index()), blocks = static_cast<U32>(block_count());
+  const U32 small = static_cast<U32>(lists.small[P::kGroups]) * kColumnTiles<P>;
+  const U32 large = static_cast<U32>(lists.groups.tile[P::kGroups]) * kColumnTiles<P> - small;
+  TileWalk walk;
+  walk.large = block;
+  walk.small = (block + blocks - large % blocks) % blocks;
+  walk.large_left = count_from(walk.large, blocks, large);
+  walk.small_left = count_from(walk.small, blocks, small);
+  walk.growth = static_cast<U64>(blocks) * walk.small_left;
+  walk.limit = static_cast<U64>(blocks) * (walk.large_left + walk.small_left);
+  walk.balance = static_cast<U64>(block) * walk.small_left;  // so that not all blocks take small tiles at a time
+  return walk;
 }
 
-/// The place at the sum of two positions.
-template <class P>
-SINTER_DEVICE MixedPlace add(const MixedPlace& a, const MixedPlace& b, const TileLists& lists) {
-  const auto all = static_cast<U32>(lists.groups.tile[P::kGroups]);
-  MixedPlace sum = {a.position + b.position, a.small_before + b.small_before, a.remainder + b.remainder};
-  if (sum.remainder >= all) {
-    sum.remainder -= all;
-    ++sum.small_before;
+/// Goes to the block's next tile. False: there is none.
+SINTER_DEVICE bool next_tile(TileWalk& walk) {
+  if (walk.large_left + walk.small_left == 0) return false;
+  const auto blocks = static_cast<U32>(block_count());
+  walk.balance += walk.growth;
+  walk.is_small = walk.balance >= walk.limit;
+  if (walk.is_small) {
+    walk.balance -= walk.limit;
+    walk.index = walk.small;
+    walk.small += blocks;
+    --walk.small_left;
+  } else {
+    walk.index = walk.large;
+    walk.large += blocks;
+    --walk.large_left;
   }
-  return sum;
+  return true;
 }
 
-/// The tile at a place. REQUIRES: place.position < tile_count().
+/// The walk's present tile.
 template <class P>
-SINTER_DEVICE HopperTile tile_at(const MixedPlace& place, const TileLists& lists) {
-  const auto all = static_cast<U32>(lists.groups.tile[P::kGroups]);
-  const bool is_small = place.remainder + lists.small[P::kGroups] >= all;
-  const U64 index = is_small ? place.small_before : place.position - place.small_before;  // in the list
-
-  const int strip = static_cast<int>(index / kColumnTiles<P>);
+SINTER_DEVICE HopperTile tile_at(const TileWalk& walk, const TileLists& lists) {
+  const bool small = walk.is_small;
+  const int strip = static_cast<int>(walk.index / kColumnTiles<P>);
   int group = 0, end = P::kGroups;  // tiles_before(group) <= strip < tiles_before(end)
   while (end - group > 1) {
     const int middle = (group + end) / 2;
-    const bool below = tiles_before(lists, is_small, middle) <= strip;
+    const bool below = tiles_before(lists, small, middle) <= strip;
     group = below ? middle : group;
     end = below ? end : middle;
   }
-  const int first_strip = tiles_before(lists, is_small, group);
+  const int first_strip = tiles_before(lists, small, group);
   const int in_group = strip - first_strip;
   const int panel = in_group / kPanelHeight;
   const auto in_panel = static_cast<U32>(in_group % kPanelHeight * kColumnTiles<P> +
-                                         static_cast<int>(index % kColumnTiles<P>));
-  const int left = tiles_before(lists, is_small, group + 1) - first_strip - panel * kPanelHeight;
+                                         static_cast<int>(walk.index % kColumnTiles<P>));
+  const int left = tiles_before(lists, small, group + 1) - first_strip - panel * kPanelHeight;
   const auto height = static_cast<U32>(left < kPanelHeight ? left : kPanelHeight);
   const int group_end = lists.groups.row[group + 1];
 
@@ -125,7 +142,14 @@ SINTER_DEVICE HopperTile tile_at(const MixedPlace& place, const TileLists& lists
   tile.group = group;
   tile.row = lists.groups.row[group] + (panel * kPanelHeight + static_cast<int>(in_panel % height)) * P::kTileM;
   tile.end = group_end - tile.row < P::kTileM ? group_end : tile.row + P::kTileM;
-  tile.column = static_cast<int>(in_panel / height) * P::kTileN;
+  int column = static_cast<int>(in_panel / height);
+  if constexpr (P::kN % P::kTileN != 0) {
+    // The last tile of a row of tiles takes less time. Groups begin with different columns, so that it is not always
+    // the same blocks that have them.
+    column += (group + panel) % kColumnTiles<P>;
+    if (column >= kColumnTiles<P>) column -= kColumnTiles<P>;
+  }
+  tile.column = column * P::kTileN;
   return tile;
 }
 

@@ -27,14 +27,22 @@ SINTER_DEVICE int uniform(int value) {
   return out;
 }
 
-/// All lanes arrive before any goes on.
-SINTER_DEVICE void warp_barrier() { asm volatile("bar.warp.sync 0xffffffff;" ::: "memory"); }
-
-/// The same for the kThreads threads that call with this id, 1 to 15 (barrier() has 0).
-template <int kThreads>
-SINTER_DEVICE void named_barrier(int id) {
-  asm volatile("bar.sync %0, %1;" ::"r"(id), "n"(kThreads) : "memory");
+/// `value` of lane `lane`. All lanes call.
+SINTER_DEVICE float from_lane(float value, int lane) {
+  float out;
+  asm volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=f"(out) : "f"(value), "r"(lane));
+  return out;
 }
+
+/// True in one lane of the warp, which the compiler then knows to be alone. All lanes call.
+SINTER_DEVICE bool elect_lane() {
+  U32 elected;
+  asm volatile("{ .reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 %0, 1, 0, p; }" : "=r"(elected));
+  return elected != 0;
+}
+
+/// All lanes arrive before any goes on; orders their shared-memory accesses.
+SINTER_DEVICE void warp_barrier() { asm volatile("bar.warp.sync 0xffffffff;" ::: "memory"); }
 
 /// Sets the registers of each thread of this warpgroup. More are waited for until other warpgroups have given enough
 /// of those that the block started with: what the warpgroups have must never add up to more than that.
@@ -94,7 +102,7 @@ SINTER_DEVICE void load_box(U32 to, const TensorMap& map, U32 barrier, int x, in
 /// Such a map has sizes {columns, 2^30, 2^31, 2^31} and strides {s, s, 2^34 - s}, where s is the stride of the matrix:
 /// row coordinates (2^30 - (end - row), end, 2^30) add up to row * s modulo 2^64, and the first of them leaves the
 /// tensor exactly at `end`. So one map serves groups that begin and end at any row: what lies behind a group's end
-/// reads as zeros and is not written. REQUIRES: 0 <= end - row <= 2^30.
+/// reads as zeros. REQUIRES: 0 <= end - row <= 2^30.
 inline constexpr int kRaggedOrigin = 1 << 30;
 
 /// Copies a box whose rows begin at `row` and whose group ends at `end`, as load_box() does.
@@ -106,33 +114,22 @@ SINTER_DEVICE void load_ragged_box(U32 to, const TensorMap& map, U32 barrier, in
       : "memory");
 }
 
-/// Starts a copy of a box from shared memory; elements outside the group or the tensor are not written. The writes to
-/// shared memory must be before a shared_writes_to_copies() of the threads that made them.
-SINTER_DEVICE void store_ragged_box(const TensorMap& map, U32 from, int column, int row, int end) {
-  asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(&map),
-               "r"(from), "r"(column), "r"(kRaggedOrigin - (end - row)), "r"(end), "r"(kRaggedOrigin)
-               : "memory");
-  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-}
-
-/// Orders this thread's writes to shared memory before copies that are started after the next barrier.
-SINTER_DEVICE void shared_writes_to_copies() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-
-/// Waits until all but the kPending youngest stores of this thread have read their shared memory.
-template <int kPending>
-SINTER_DEVICE void wait_stores_read() {
-  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(kPending) : "memory");
-}
-
-/// Waits until the stores of this thread are complete.
-SINTER_DEVICE void wait_stores() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
-
 /// Four 8 x 16-byte matrices of fragments to shared memory; lanes 8 i to 8 i + 7 give the addresses of the rows of
 /// matrix i.
 SINTER_DEVICE void store_matrices(U32 address, U32 m0, U32 m1, U32 m2, U32 m3) {
   asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(m0), "r"(m1),
                "r"(m2), "r"(m3)
                : "memory");
+}
+
+/// 16 bytes of shared memory.
+SINTER_DEVICE Vec16 load_shared_16(U32 address) {
+  Vec16 v;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "r"(address)
+               : "memory");
+  return v;
 }
 
 // --- matrix products of a warpgroup ----------------------------------------------------------------------------------
@@ -161,49 +158,66 @@ SINTER_DEVICE void products_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
 }
 
-/// Keeps the compiler from moving reads of the sums before this point.
+/// Keeps the compiler from moving what reads the values before this point.
 template <int kCount>
-SINTER_DEVICE void products_done(float (&sum)[kCount]) {
+SINTER_DEVICE void settle(float (&values)[kCount]) {
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(sum[i])::"memory");
+  for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(values[i])::"memory");
 }
 
 // An asm statement names each register: lists of "%0, %1, ..." and of the elements of `sum`.
 #define SINTER_TEN(t)                                                                                            \
   "%" #t "0, %" #t "1, %" #t "2, %" #t "3, %" #t "4, %" #t "5, %" #t "6, %" #t "7, %" #t "8, %" #t "9"
+#define SINTER_NAMES_32 SINTER_TEN() ", " SINTER_TEN(1) ", " SINTER_TEN(2) ", %30, %31"
 #define SINTER_NAMES_60 \
   SINTER_TEN() ", " SINTER_TEN(1) ", " SINTER_TEN(2) ", " SINTER_TEN(3) ", " SINTER_TEN(4) ", " SINTER_TEN(5)
 #define SINTER_NAMES_64 SINTER_NAMES_60 ", %60, %61, %62, %63"
+#define SINTER_NAMES_96 \
+  SINTER_NAMES_60 ", " SINTER_TEN(6) ", " SINTER_TEN(7) ", " SINTER_TEN(8) ", %90, %91, %92, %93, %94, %95"
 #define SINTER_NAMES_128                                                                                          \
   SINTER_NAMES_60 ", " SINTER_TEN(6) ", " SINTER_TEN(7) ", " SINTER_TEN(8) ", " SINTER_TEN(9) ", " SINTER_TEN(10) \
   ", " SINTER_TEN(11) ", %120, %121, %122, %123, %124, %125, %126, %127"
 #define SINTER_SUM_4(i) "+f"(sum[i]), "+f"(sum[i + 1]), "+f"(sum[i + 2]), "+f"(sum[i + 3])
 #define SINTER_SUM_16(i) SINTER_SUM_4(i), SINTER_SUM_4(i + 4), SINTER_SUM_4(i + 8), SINTER_SUM_4(i + 12)
-#define SINTER_SUM_64(i) SINTER_SUM_16(i), SINTER_SUM_16(i + 16), SINTER_SUM_16(i + 32), SINTER_SUM_16(i + 48)
+#define SINTER_SUM_32(i) SINTER_SUM_16(i), SINTER_SUM_16(i + 16)
+#define SINTER_SUM_64(i) SINTER_SUM_32(i), SINTER_SUM_32(i + 32)
+#define SINTER_SUM_96 SINTER_SUM_64(0), SINTER_SUM_32(64)
+#define SINTER_SUM_128 SINTER_SUM_64(0), SINTER_SUM_64(64)
 
-/// sum = a * b^T, plus sum if `accumulate`, for 64 rows of A, 32 bytes (16 bf16) of K and 2 * |sum| rows of B.
+/// sum = a * b^T, plus sum if `accumulate`, for 64 rows of A, 32 bytes of K (16 bf16 or 32 e4m3) and `columns` rows of
+/// B: columns / 2 elements of `sum`.
 ///
 /// Warp w of the warpgroup has rows 16 w to + 15. Lane l has, of columns 8 j to + 7, in sum[4 j] and + 1 columns
 /// 2 * (l % 4) and + 1 of row l / 4, and in sum[4 j + 2] and + 3 those of row l / 4 + 8.
-SINTER_DEVICE void multiply_bf16(float (&sum)[64], U64 a, U64 b, bool accumulate) {
-  asm volatile("{ .reg .pred p; setp.ne.b32 p, %66, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-               SINTER_NAMES_64 "}, %64, %65, p, 1, 1, 0, 0; }"
-               : SINTER_SUM_64(0)
-               : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));
-}
-SINTER_DEVICE void multiply_bf16(float (&sum)[128], U64 a, U64 b, bool accumulate) {
-  asm volatile("{ .reg .pred p; setp.ne.b32 p, %130, 0; wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
-               SINTER_NAMES_128 "}, %128, %129, p, 1, 1, 0, 0; }"
-               : SINTER_SUM_64(0), SINTER_SUM_64(64)
-               : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));
-}
+#define SINTER_MULTIPLY(name, columns, instruction, transposes, names, sums, a_name, b_name, flag_name)   \
+  SINTER_DEVICE void name(float (&sum)[columns / 2], U64 a, U64 b, bool accumulate) {                     \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, " flag_name ", 0; wgmma.mma_async.sync.aligned.m64n"     \
+                 #columns instruction " {" names "}, " a_name ", " b_name ", p, 1, 1" transposes "; }"    \
+                 : sums                                                                                   \
+                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));                                    \
+  }
+SINTER_MULTIPLY(multiply_bf16, 64, "k16.f32.bf16.bf16", ", 0, 0", SINTER_NAMES_32, SINTER_SUM_32(0), "%32", "%33",
+                "%34")
+SINTER_MULTIPLY(multiply_bf16, 128, "k16.f32.bf16.bf16", ", 0, 0", SINTER_NAMES_64, SINTER_SUM_64(0), "%64", "%65",
+                "%66")
+SINTER_MULTIPLY(multiply_bf16, 256, "k16.f32.bf16.bf16", ", 0, 0", SINTER_NAMES_128, SINTER_SUM_128, "%128", "%129",
+                "%130")
+SINTER_MULTIPLY(multiply_e4m3, 64, "k32.f32.e4m3.e4m3", "", SINTER_NAMES_32, SINTER_SUM_32(0), "%32", "%33", "%34")
+SINTER_MULTIPLY(multiply_e4m3, 128, "k32.f32.e4m3.e4m3", "", SINTER_NAMES_64, SINTER_SUM_64(0), "%64", "%65", "%66")
+SINTER_MULTIPLY(multiply_e4m3, 192, "k32.f32.e4m3.e4m3", "", SINTER_NAMES_96, SINTER_SUM_96, "%96", "%97", "%98")
 
 #undef SINTER_TEN
+#undef SINTER_NAMES_32
 #undef SINTER_NAMES_60
 #undef SINTER_NAMES_64
+#undef SINTER_NAMES_96
 #undef SINTER_NAMES_128
 #undef SINTER_SUM_4
 #undef SINTER_SUM_16
+#undef SINTER_SUM_32
 #undef SINTER_SUM_64
+#undef SINTER_SUM_96
+#undef SINTER_SUM_128
+#undef SINTER_MULTIPLY
 
 }  // namespace sinter

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The wgmma kernels of grouped_gemm as NVRTC compiles them: code whose registers are dealt out by hand.
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "codegen/compile_options.h"
+#include "codegen/families/grouped_gemm_hopper.h"
+#include "codegen/render.h"
+#include "codegen/resolve.h"
+#include "runtime/compile/compiler_locations.h"
+#include "runtime/compile/worker_pool.h"
+
+namespace sinter {
+namespace {
+
+KernelSpec gemm(std::string_view quant, std::string_view n, std::string_view k, std::string_view groups) {
+  KernelRequest request;
+  request.family = *find_family("grouped_gemm");
+  const std::pair<std::string_view, std::string_view> settings[] = {
+      {"quant", quant}, {"n", n}, {"k", k}, {"groups", groups}};
+  for (const auto& [name, value] : settings) {
+    REQUIRE(set_param(request, name, value));
+  }
+  ResolveTarget target;
+  target.arch = find_arch("sm_90a");
+  const auto spec = resolve(request, target);
+  REQUIRE(spec);
+  return *spec;
+}
+
+TEST_CASE("every wgmma tile compiles to the registers of its plan, without spills or serialized products") {
+  Settings settings;
+  settings.worker_dir = SINTER_TEST_WORKER_DIR;
+  WorkerPool pool(find_compilers(settings, [](const char* name) -> const char* { return std::getenv(name); }), {});
+  if (const auto info = pool.backend_info("nvrtc"); !info) {
+    WARN("skipped: " << info.error().message);
+    return;
+  }
+  // Whole steps and tiles or not, each width of the last tile, and more groups than threads.
+  for (KernelSpec spec : {gemm("none", "2816", "2048", "64"), gemm("none", "448", "256", "64"),
+                          gemm("none", "584", "1096", "1030"), gemm("fp8_block", "2816", "2048", "64"),
+                          gemm("fp8_block", "592", "1104", "1030")}) {
+    for (const TileShape tile : grouped_gemm::hopper_tiles(spec)) {
+      spec.values[grouped_gemm::kTile] = pack_tile(tile);
+      const auto plan = make_plan(spec);
+      REQUIRE(plan);
+      auto source = render(spec, *plan);
+      REQUIRE(source);
+      INFO(source->entry);
+      const auto object = pool.compile({"nvrtc", spec.arch, source->entry, source->source, source->headers,
+                                        default_options("nvrtc", *spec.arch)});
+      REQUIRE(object);  // the worker refuses code whose products ptxas has serialized
+      CHECK(object->facts.registers == plan->exact_registers);
+      CHECK(object->facts.spilled_registers == 0);
+      CHECK(object->facts.scratch_bytes == 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sinter
