@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -18,42 +19,60 @@ Digest digest(std::uint8_t n) {
   return digest;
 }
 
+/// Threads that do the same, and a way to wait in one of them until all have begun.
+class Crowd {
+ public:
+  explicit Crowd(int size) : size_(size) {}
+
+  void run(const std::function<void()>& work) {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < size_; ++t) {
+      threads.emplace_back([&] {
+        ++begun_;
+        work();
+      });
+    }
+  }
+  void await_all() const {
+    while (begun_ < size_) std::this_thread::yield();
+    std::this_thread::sleep_for(200ms);  // from having begun to asking
+  }
+
+ private:
+  const int size_;
+  std::atomic<int> begun_{0};
+};
+
 }  // namespace
 
 TEST_CASE("many threads that ask for one key make one build and share it") {
   SingleFlight flights;
+  Crowd crowd(16);
   std::atomic<int> builds{0}, good{0};
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 16; ++t) {
-      threads.emplace_back([&] {
-        auto outcome = flights.run(digest(1), [&]() -> SingleFlight::Outcome {
-          ++builds;
-          std::this_thread::sleep_for(100ms);
-          return std::make_shared<const CodeObject>();
-        });
-        good += outcome.has_value() ? 1 : 0;
-      });
-    }
-  }
+  crowd.run([&] {
+    auto outcome = flights.run(digest(1), [&]() -> SingleFlight::Outcome {
+      ++builds;
+      crowd.await_all();
+      return std::make_shared<const CodeObject>();
+    });
+    good += outcome.has_value() ? 1 : 0;
+  });
   CHECK(builds == 1);
   CHECK(good == 16);
 }
 
 TEST_CASE("a failure reaches every waiter, and the next request builds again") {
   SingleFlight flights;
+  Crowd crowd(8);
   std::atomic<int> builds{0}, failures{0};
-  const auto fail = [&]() -> SingleFlight::Outcome {
-    ++builds;
-    std::this_thread::sleep_for(100ms);
-    return make_error(ErrorCode::kCompileFailed, "no");
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 8; ++t) {
-      threads.emplace_back([&] { failures += flights.run(digest(1), fail).has_value() ? 0 : 1; });
-    }
-  }
+  crowd.run([&] {
+    auto outcome = flights.run(digest(1), [&]() -> SingleFlight::Outcome {
+      ++builds;
+      crowd.await_all();
+      return make_error(ErrorCode::kCompileFailed, "no");
+    });
+    failures += outcome.has_value() ? 0 : 1;
+  });
   CHECK(failures == 8);
   CHECK(builds == 1);
   CHECK(flights.run(digest(1), [] { return SingleFlight::Outcome(std::make_shared<const CodeObject>()); }));
