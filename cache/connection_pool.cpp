@@ -108,10 +108,7 @@ void ConnectionPool::forget_inherited_connections() {
   if (!Database::is_inherited()) {
     return;
   }
-  const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock.owns_lock()) {
-    return;  // By a thread that the fork left in the parent; then what it guards is left alone, too.
-  }
+  const std::lock_guard lock(mutex_);
   for (ConnectionPtr& connection : idle_) {
     connection.release();  // Even freeing it calls SQLite, whose mutexes another thread may have held at the fork.
   }
