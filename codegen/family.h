@@ -91,9 +91,18 @@ class Body {
   virtual std::vector<TileShape> tiles(const KernelSpec& spec) const = 0;
   /// Errors: kUnsupported with the value, the limit and where it comes from, e.g. a tile the arch cannot hold.
   virtual Result<BodyPlan> plan(const KernelSpec& spec) const = 0;
+  /// Blocks of this tile that a unit of spec's arch holds at once, by its memory and registers, before anything is
+  /// compiled; 0 where the body cannot tell.
+  virtual std::int64_t blocks_per_unit(const KernelSpec&, TileShape) const { return 0; }
   /// `args` is the family's argument struct. A grid of 0 blocks means that there is nothing to do.
   virtual LaunchShape launch_shape(const KernelSpec& spec, const BodyPlan& plan, const void* args,
                                    const LaunchTarget& target) const = 0;
+};
+
+/// What a launch computes: `rows` in all, in `groups` blocks of them, each row multiplied into `columns` columns.
+struct TileProblem {
+  std::int64_t rows = 0;  ///< 0: unknown.
+  std::int64_t groups = 1, columns = 1;
 };
 
 /// A tensor as a tool sees it: what `sinter run` reads and writes.
@@ -140,6 +149,8 @@ class Family {
   virtual Result<void> resolve(KernelSpec& spec, const ResolveTarget& target) const = 0;
   /// Null where the family has no body for that vendor.
   virtual const Body* body(Vendor vendor) const = 0;
+  /// What a launch of `rows` rows (0: unknown) computes, for choosing a tile.
+  virtual TileProblem tile_problem(const KernelSpec& spec, std::int64_t rows) const = 0;
 
   /// Why the scalar arguments of a launch are impossible (a static text), or null. No allocation.
   virtual const char* bad_scalar(const KernelSpec& spec, const void* args) const = 0;

@@ -19,6 +19,9 @@ namespace sinter {
 class Family;
 
 inline constexpr int kMaxParams = 16;
+/// In a request's values behind every family's parameters: how many rows a launch will have. A hint for choosing what is
+/// left open; no part of the kernel.
+inline constexpr int kRowsHint = kMaxParams - 1;
 inline constexpr std::int64_t kUnset = std::numeric_limits<std::int64_t>::min();
 
 /// Tile shape in elements: m rows of the output, n columns, k of the inner dimension.
@@ -49,6 +52,12 @@ struct KernelRequest {
   friend bool operator==(const KernelRequest&, const KernelRequest&) = default;
 };
 static_assert(std::has_unique_object_representations_v<KernelRequest>);
+
+/// The rows that a request expects, or 0.
+inline std::int64_t rows_hint(const KernelRequest& request) {
+  const std::int64_t rows = request.values[kRowsHint];
+  return rows == kUnset ? 0 : rows;
+}
 
 /// A complete, canonical kernel description. Made by resolve() (codegen/resolve.h) and nowhere else.
 struct KernelSpec {

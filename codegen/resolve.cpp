@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/resolve.h"
 
+#include <algorithm>
 #include <charconv>
 #include <vector>
 
@@ -77,6 +78,21 @@ Result<const ParamInfo*> find_param(const Family& family, std::string_view name)
   return &family.params()[static_cast<std::size_t>(index)];
 }
 
+constexpr ParamInfo kRowsParam = {.name = "rows", .prefix = "", .kind = ParamKind::kInteger, .help = "rows of a launch", .min = 1, .max = kMaxRows};
+
+// Rows are a hint of every family whose launches have them.
+bool is_rows_hint(const Family& family, std::string_view name) {
+  const auto arguments = family.arguments();
+  return name == kRowsParam.name && family.param_index(name) < 0 &&
+         std::any_of(arguments.begin(), arguments.end(), [name](const ArgumentInfo& argument) { return argument.name == name; });
+}
+
+Result<std::int64_t> parse_rows(const Family& family, std::string_view value) {
+  SINTER_TRY(const std::int64_t rows, parse_value(family, kRowsParam, value));
+  SINTER_TRY_VOID(check_range(family, kRowsParam, rows));
+  return rows;
+}
+
 // The only place that decides what an open vskip means.
 Result<void> resolve_vskip(KernelSpec& spec, const ResolveTarget& target) {
   const int index = spec.family->param_index("vskip");
@@ -102,6 +118,10 @@ Result<void> resolve_vskip(KernelSpec& spec, const ResolveTarget& target) {
 
 Result<void> set_param(KernelRequest& request, std::string_view name, std::string_view value) {
   const Family& family = family_of(request);
+  if (is_rows_hint(family, name)) {
+    SINTER_TRY(request.values[kRowsHint], parse_rows(family, value));
+    return {};
+  }
   SINTER_TRY(const ParamInfo* param, find_param(family, name));
   SINTER_TRY(std::int64_t number, parse_value(family, *param, value));
   SINTER_TRY_VOID(check_range(family, *param, number));
@@ -111,6 +131,9 @@ Result<void> set_param(KernelRequest& request, std::string_view name, std::strin
 
 Result<void> set_param(KernelRequest& request, std::string_view name, std::int64_t value) {
   const Family& family = family_of(request);
+  if (is_rows_hint(family, name)) {
+    return set_param(request, name, std::string_view(fmt::format("{}", value)));
+  }
   SINTER_TRY(const ParamInfo* param, find_param(family, name));
   SINTER_TRY_VOID(check_range(family, *param, value));
   request.values[static_cast<std::size_t>(family.param_index(name))] = value;
@@ -141,7 +164,7 @@ Result<KernelSpec> resolve(const KernelRequest& request, const ResolveTarget& ta
     spec.values[i] = value;
   }
   for (std::size_t i = params.size(); i < spec.values.size(); ++i) {
-    if (request.values[i] != kUnset) {
+    if (request.values[i] != kUnset && static_cast<int>(i) != kRowsHint) {
       return make_error(ErrorCode::kInvalidRequest,
                         fmt::format("{} has {} parameters, value {} is set", spec.family->name(), params.size(), i));
     }

@@ -111,7 +111,7 @@ TEST_CASE("a quirk file with a mistake is refused with the quirk and the field")
              Contains("'driver_min': '6.x' is not dotted numbers"));
   CHECK_THAT(
       parse_error(one(R"("id": "a", "spec": "*", "reason": "r", "reference": "s", "ranges": {"m": {"min": 1}})")),
-      Contains("range 'm'") && Contains("known: n, k, groups"));
+      Contains("range 'm'") && Contains("known: n, k, groups, rows"));
   CHECK_THAT(parse_error(one(
                  R"("id": "a", "spec": "*", "reason": "r", "reference": "s", "ranges": {"n": {"min": 2, "max": 1}})")),
              Contains("min 2 is above max 1"));

@@ -113,6 +113,10 @@ class GroupedGemm final : public Family {
   std::uint32_t args_version() const override { return 1; }
   std::uint32_t args_bytes() const override { return sizeof(Args); }
 
+  TileProblem tile_problem(const KernelSpec& spec, std::int64_t rows) const override {
+    return {rows, spec[kGroups], spec[kN]};
+  }
+
   const Body* body(Vendor vendor) const override {
     switch (vendor) {
       case Vendor::kHost: return host_body();

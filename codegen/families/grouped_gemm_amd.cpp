@@ -24,16 +24,18 @@ constexpr int kMaxOutputs = 256 * 128;
 /// loop.
 constexpr std::int64_t kMaxBlocks = std::int64_t{1} << 22;
 
+/// `registers`: of a thread without and with fp8_block, VGPRs and AGPRs together, as clang 22 allocates them on gfx942.
 struct TileSize {
   int m, n;
+  int registers, fp8_registers;
 };
 
 // Best general choice first: square tiles read the fewest operand bytes per output, and 128x128 leaves registers and
 // LDS for two blocks per CU, which hide each other's barriers. Short tiles suit groups of few rows. This order is
 // reasoned, not timed.
 constexpr std::array kTileSizes = {
-    TileSize{128, 128}, TileSize{256, 128}, TileSize{128, 256}, TileSize{64, 128}, TileSize{128, 64},
-    TileSize{64, 256},  TileSize{256, 64},  TileSize{64, 64},   TileSize{32, 128}, TileSize{32, 256},
+    TileSize{128, 128, 150, 242}, TileSize{256, 128, 240, 394}, TileSize{128, 256, 248, 416}, TileSize{64, 128, 110, 162}, TileSize{128, 64, 106, 164},
+    TileSize{64, 256, 166, 252},  TileSize{256, 64, 162, 252},  TileSize{64, 64, 74, 102},   TileSize{32, 128, 80, 108}, TileSize{32, 256, 130, 182},
 };
 
 /// Bytes of K per row and step in LDS, best first: 128 is all 32 banks; the template's swizzle knows these.
@@ -154,6 +156,19 @@ class AmdBody final : public Body {
       return (padded - spec[kN]) * 8 <= spec[kN];
     });
     return tiles;
+  }
+
+  // A block is one wave on each SIMD, whose 512 registers its waves share; LDS is the unit's.
+  std::int64_t blocks_per_unit(const KernelSpec& spec, TileShape tile) const override {
+    constexpr std::int64_t kRegistersPerSimd = 512;
+    for (const TileSize& size : kTileSizes) {
+      if (size.m == tile.m && size.n == tile.n) {
+        const std::int64_t by_registers = kRegistersPerSimd / (is_fp8(spec) ? size.fp8_registers : size.registers);
+        const std::int64_t by_lds = spec.arch->max_shared_memory_bytes / build_of(spec, tile).shared_bytes;
+        return std::min(by_registers, by_lds);
+      }
+    }
+    return 0;
   }
 
   Result<BodyPlan> plan(const KernelSpec& spec) const override {

@@ -20,23 +20,20 @@ constexpr int kFormat = 1;
 
 Error bad(std::string message) { return make_error(ErrorCode::kInvalidRequest, std::move(message)); }
 
-bool is_in_ranges(const Quirk& quirk, const KernelSpec& spec) {
-  for (const QuirkRange& range : quirk.ranges) {
-    const int param = spec.family->param_index(range.param);
-    if (param < 0 || spec[param] < range.min || spec[param] > range.max) {
-      return false;
-    }
-  }
-  return true;
-}
-
 // Names a range may use: words and tiles are matched by the pattern over the spec's name.
-std::vector<std::string_view> integer_params() {
+std::vector<std::string_view> shape_numbers() {
   std::vector<std::string_view> names;
   for (const Family* family : all_families()) {
     for (const ParamInfo& param : family->params()) {
       if (param.kind == ParamKind::kInteger && std::find(names.begin(), names.end(), param.name) == names.end()) {
         names.push_back(param.name);
+      }
+    }
+  }
+  for (const Family* family : all_families()) {
+    for (const ArgumentInfo& argument : family->arguments()) {
+      if (argument.kind == ArgumentKind::kScalar && std::find(names.begin(), names.end(), argument.name) == names.end()) {
+        names.push_back(argument.name);
       }
     }
   }
@@ -56,6 +53,49 @@ Result<std::int64_t> parse_bound(const json& range, std::string_view field, std:
   return found->get<std::int64_t>();
 }
 
+Result<std::vector<std::int64_t>> parse_values(const json& value, std::string_view where) {
+  std::vector<std::int64_t> values;
+  if (!value.is_array() || value.empty()) {
+    return bad(fmt::format("{}, field 'in': is {}, must be a list of whole numbers", where, value.dump()));
+  }
+  for (const json& number : value) {
+    SINTER_TRY(const std::int64_t parsed, parse_bound(json{{"in", number}}, "in", 0, where));
+    values.push_back(parsed);
+  }
+  return values;
+}
+
+// What kPrefer prefers: texts by parameter. Which values a family knows is its own affair.
+Result<std::vector<std::pair<std::string, std::string>>> parse_instead(const json& value, std::string_view where) {
+  std::vector<std::pair<std::string, std::string>> instead;
+  if (!value.is_object() || value.empty()) {
+    return bad(fmt::format("{}, field 'instead': is {}, must be an object such as {{\"vskip\": \"off\"}}", where, value.dump()));
+  }
+  for (const auto& [param, text] : value.items()) {
+    const auto has_param = [&param](const Family* family) { return family->param_index(param) >= 0; };
+    if (!text.is_string() || std::none_of(all_families().begin(), all_families().end(), has_param)) {
+      return bad(fmt::format("{}, field 'instead': '{}': {} is no text for a parameter of a family", where, param, text.dump()));
+    }
+    instead.emplace_back(param, text.get<std::string>());
+  }
+  return instead;
+}
+
+Result<void> parse_effect(const json& value, std::string_view where, Quirk& quirk) {
+  SINTER_TRY(const std::string effect, string_field(value, where, "effect", "deny"));
+  if (effect != "deny" && effect != "prefer") {
+    return bad(fmt::format("{}, field 'effect': '{}' is neither deny nor prefer", where, effect));
+  }
+  quirk.effect = effect == "prefer" ? QuirkEffect::kPrefer : QuirkEffect::kDeny;
+  if ((quirk.effect == QuirkEffect::kPrefer) != value.contains("instead")) {
+    return bad(fmt::format("{}, field 'instead': belongs to the effect prefer, and only to it", where));
+  }
+  if (value.contains("instead")) {
+    SINTER_TRY(quirk.instead, parse_instead(value["instead"], where));
+  }
+  return {};
+}
+
 Result<std::vector<QuirkRange>> parse_ranges(const json& value, std::string_view where) {
   std::vector<QuirkRange> ranges;
   if (!value.is_object()) {
@@ -63,18 +103,26 @@ Result<std::vector<QuirkRange>> parse_ranges(const json& value, std::string_view
   }
   for (const auto& [param, bounds] : value.items()) {
     const std::string here = fmt::format("{}, range '{}'", where, param);
-    const auto known = integer_params();
+    const auto known = shape_numbers();
     if (std::find(known.begin(), known.end(), param) == known.end()) {
       return bad(
-          fmt::format("{}: no family has a numeric parameter of this name; known: {}", here, fmt::join(known, ", ")));
+          fmt::format("{}: no family has a numeric parameter or scalar of this name; known: {}", here, fmt::join(known, ", ")));
     }
-    SINTER_TRY_VOID(expect_fields(bounds, here, {}, {"min", "max"}));
+    SINTER_TRY_VOID(expect_fields(bounds, here, {}, {"min", "max", "in", "multiple_of", "not_multiple_of"}));
     QuirkRange range;
     range.param = param;
     SINTER_TRY(range.min, parse_bound(bounds, "min", range.min, here));
     SINTER_TRY(range.max, parse_bound(bounds, "max", range.max, here));
     if (range.min > range.max) {
       return bad(fmt::format("{}: min {} is above max {}", here, range.min, range.max));
+    }
+    SINTER_TRY(range.multiple_of, parse_bound(bounds, "multiple_of", range.multiple_of, here));
+    SINTER_TRY(range.not_multiple_of, parse_bound(bounds, "not_multiple_of", range.not_multiple_of, here));
+    if (range.multiple_of < 1 || range.not_multiple_of < 0) {
+      return bad(fmt::format("{}: multiples are of whole numbers above 0", here));
+    }
+    if (bounds.contains("in")) {
+      SINTER_TRY(range.one_of, parse_values(bounds["in"], here));
     }
     ranges.push_back(std::move(range));
   }
@@ -86,7 +134,7 @@ Result<Quirk> parse_quirk(const json& value, std::string_view file_name, std::si
   const std::string where = named ? fmt::format("{}: quirk '{}'", file_name, value["id"].get<std::string>())
                                   : fmt::format("{}: quirk {}", file_name, index);
   SINTER_TRY_VOID(expect_fields(value, where, {"id", "spec", "reason", "reference"},
-                                {"device", "driver", "driver_min", "driver_max", "ranges"}));
+                                {"device", "driver", "driver_min", "driver_max", "ranges", "effect", "instead"}));
   Quirk quirk;
   SINTER_TRY(quirk.id, string_field(value, where, "id"));
   SINTER_TRY(quirk.spec_pattern, string_field(value, where, "spec"));
@@ -105,6 +153,7 @@ Result<Quirk> parse_quirk(const json& value, std::string_view file_name, std::si
   if (value.contains("ranges")) {
     SINTER_TRY(quirk.ranges, parse_ranges(value["ranges"], where));
   }
+  SINTER_TRY_VOID(parse_effect(value, where, quirk));
   return quirk;
 }
 
@@ -130,33 +179,6 @@ Result<std::vector<Quirk>> parse_quirks(std::string_view text, std::string_view 
     quirks.push_back(std::move(quirk));
   }
   return quirks;
-}
-
-bool quirk_matches(const Quirk& quirk, const KernelSpec& spec, const DeviceCaps& caps,
-                   std::string_view driver_version) {
-  return glob_match(quirk.spec_pattern, spec.name()) && glob_match(quirk.device_pattern, caps.name) &&
-         driver_in_range(quirk.drivers, driver_version) != InRange::kNo && is_in_ranges(quirk, spec);
-}
-
-bool glob_match(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0;
-  // Where to go on after a mismatch: the last star takes one character more.
-  std::size_t star = std::string_view::npos, taken = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      taken = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++taken;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
 }  // namespace sinter

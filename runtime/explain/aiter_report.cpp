@@ -105,19 +105,42 @@ std::string field_lines(const AiterName& name) {
   return text;
 }
 
+// Nothing is known of the shape a kernel will be asked for.
+void add_quirks(AiterVerdict& verdict, std::string_view name, const DeviceCaps& caps, std::span<const Quirk> quirks) {
+  for (const Quirk& quirk : quirks) {
+    const QuirkMatch match = match_quirk(
+        quirk, {name, caps.name, caps.driver_version, [](std::string_view) { return std::optional<std::int64_t>(); }});
+    if (match == QuirkMatch::kNo) {
+      continue;
+    }
+    std::string where;
+    for (const QuirkRange& range : quirk.ranges) {
+      where += fmt::format("{}{}", where.empty() ? " with " : ", ", to_string(range));
+    }
+    const bool denies = quirk.effect == QuirkEffect::kDeny;
+    verdict.reasons.push_back(fmt::format("quirk '{}' {} it{}: {} ({})", quirk.id, denies ? "denies" : "prefers another to", where,
+                                          quirk.reason, quirk.reference));
+    if (denies && match == QuirkMatch::kYes) {
+      verdict.answer = AiterVerdict::Answer::kCannotRun;
+    }
+  }
+}
+
 }  // namespace
 
 bool AiterReport::is_honest() const {
   return std::none_of(claims.begin(), claims.end(), [](const AiterClaim& claim) { return claim.truth == AiterClaim::Truth::kFalse; });
 }
 
-AiterReport make_aiter_report(std::string_view symbol, AiterName name, const CodeFacts* facts, std::span<const DeviceCaps> devices) {
+AiterReport make_aiter_report(std::string_view symbol, AiterName name, const CodeFacts* facts, std::span<const DeviceCaps> devices,
+                              std::span<const Quirk> quirks) {
   AiterReport report{std::string(symbol), std::move(name), facts, {}, {}};
   if (facts != nullptr) {
     report.claims = compare_with_binary(report.name, *facts);
   }
   for (const DeviceCaps& caps : devices) {
     report.verdicts.push_back(judge_for_device(report.name, facts, caps));
+    add_quirks(report.verdicts.back(), plain_name(report.name), caps, quirks);
   }
   return report;
 }

@@ -12,6 +12,7 @@
 
 #include "codegen/code_object.h"
 #include "runtime/caps/device_caps.h"
+#include "runtime/caps/quirks.h"
 #include "runtime/explain/aiter_name.h"
 
 namespace sinter {
@@ -25,7 +26,7 @@ struct AiterClaim {
 };
 std::string_view truth_name(AiterClaim::Truth truth);  ///< "true", "false", "unproven".
 
-/// Compares a name with the facts of a code object. `kernels` are the kernels that the file defines, empty if unknown.
+/// Compares a name with the facts of a code object.
 std::vector<AiterClaim> compare_with_binary(const AiterName& name, const CodeFacts& facts);
 
 /// Whether a device can run the kernel. Without a binary this rests on the name, which may be wrong.
@@ -56,7 +57,9 @@ struct AiterReport {
   bool is_honest() const;
 };
 
-AiterReport make_aiter_report(std::string_view symbol, AiterName name, const CodeFacts* facts, std::span<const DeviceCaps> devices);
+/// Quirks whose patterns match the name are among the reasons; one that denies it on every shape makes it "cannot run".
+AiterReport make_aiter_report(std::string_view symbol, AiterName name, const CodeFacts* facts, std::span<const DeviceCaps> devices,
+                              std::span<const Quirk> quirks = {});
 std::string to_text(const AiterReport& report);
 /// {"symbol", "name", "form", "out", "quant", "gate", "vskip", "activation", "workgroups_per_cu", "persistent", "tile",
 /// "prefetch", "stage", ..., "code_object", "claims", "devices"}; what a name does not say is null.

@@ -45,8 +45,8 @@ void check_file(std::string_view text) {
       SINTER_CHECK(range.min <= range.max, "a range that nothing is in");
     }
     const DeviceCaps& caps = table->front();
-    if (quirk_matches(quirk, *spec, caps, "6.8.5")) {
-      SINTER_CHECK(quirk_matches(quirk, *spec, caps, ""), "a known version is denied what an unknown one is not");
+    if (match_quirk(quirk, *spec, caps, "6.8.5") != QuirkMatch::kNo) {
+      SINTER_CHECK(match_quirk(quirk, *spec, caps, "") != QuirkMatch::kNo, "a known version is denied what an unknown one is not");
     }
   }
 }

@@ -6,8 +6,10 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "codegen/resolve.h"
+#include "runtime/caps/choose.h"
 #include "runtime/caps/report.h"
 #include "runtime/caps/validate.h"
 #include "tools/sinter/command.h"
@@ -20,7 +22,9 @@ struct CheckOptions {
   CommonOptions common;
   std::string device, family, driver_version;
   std::map<std::string, std::string> params;  // by name; empty: not given
+  std::int64_t rows = 0;
   bool compile = false;
+  bool explain = false;
   bool allow_unsafe_vskip = false;
 };
 
@@ -31,6 +35,9 @@ Result<KernelRequest> make_request(const CheckOptions& options) {
     if (!value.empty()) {
       SINTER_TRY_VOID(set_param(request, name, std::string_view(value)));
     }
+  }
+  if (options.rows > 0) {
+    SINTER_TRY_VOID(set_param(request, "rows", options.rows));
   }
   // A check is about one layer; how many experts it has seldom matters to the answer.
   const int groups = all_families()[request.family]->param_index("groups");
@@ -48,23 +55,29 @@ Result<CheckReport> refused(const DeviceCaps& caps, std::string spec, const Erro
   return CheckReport{caps.name, std::string(caps.arch->name), std::move(spec), {{CheckStep::kResolve, "arch", false, error.message}}};
 }
 
-Result<CheckReport> check(Runtime& runtime, const CheckOptions& options) {
+// `explanation` gets how the kernel was chosen, if that was asked for.
+Result<CheckReport> check(Runtime& runtime, const CheckOptions& options, std::string& explanation) {
   SINTER_TRY(const DeviceCaps* row, find_device_caps(runtime.capability_table(), options.device));
   DeviceCaps caps = *row;
   caps.driver_version = options.driver_version;
   SINTER_TRY(const KernelRequest request, make_request(options));
-  const auto spec = resolve_for_device(request, resolve_target(caps, *caps.arch, runtime.settings()));
-  if (!spec) {
-    return refused(caps, options.family, spec.error());
+  const auto choice = choose_kernel({request, resolve_target(caps, *caps.arch, runtime.settings()), caps, options.driver_version,
+                                     runtime.quirks(), options.allow_unsafe_vskip, options.explain});
+  if (!choice) {
+    return refused(caps, options.family, choice.error());
   }
-  const auto plan = make_plan(*spec);
+  if (options.explain) {
+    explanation = options.common.json ? to_json(*choice) : to_text(*choice, caps);
+  }
+  const KernelSpec& spec = choice->spec;
+  const auto plan = make_plan(spec);
   if (!plan) {
-    return refused(caps, spec->name(), plan.error());
+    return refused(caps, spec.name(), plan.error());
   }
-  CheckQuestion question{*spec, *plan, caps, options.driver_version, runtime.quirks(), options.allow_unsafe_vskip};
+  CheckQuestion question{spec, *plan, caps, options.driver_version, runtime.quirks(), options.allow_unsafe_vskip};
   CompiledCode compiled;
   if (options.compile) {
-    SINTER_TRY(compiled, runtime.compile_service().load_or_compile(*spec, *plan));
+    SINTER_TRY(compiled, runtime.compile_service().load_or_compile(spec, *plan));
     question.code = compiled.code.get();
   }
   return make_check_report(question);
@@ -76,11 +89,18 @@ int check_command(const CheckOptions& options) {
   if (!runtime) {
     return fail(runtime.error(), json);
   }
-  const auto report = check(**runtime, options);
+  std::string explanation;
+  const auto report = check(**runtime, options, explanation);
   if (!report) {
     return fail(report.error(), json);
   }
-  fmt::print("{}\n", json ? to_json(*report) : to_text(*report));
+  if (json && !explanation.empty()) {
+    auto document = nlohmann::ordered_json::parse(to_json(*report));
+    document["choice"] = nlohmann::ordered_json::parse(explanation);
+    fmt::print("{}\n", document.dump(2));
+  } else {
+    fmt::print("{}{}\n", explanation, json ? to_json(*report) : to_text(*report));
+  }
   return report->ok() ? kGood : kProblem;
 }
 
@@ -101,6 +121,8 @@ void add_check(CLI::App& app, int& status) {
     }
   }
   command->add_option("--driver", options->driver_version, "driver version to check quirks against (default: unknown)")->type_name("VERSION");
+  command->add_option("--rows", options->rows, "rows that a launch will have, for choosing a tile")->type_name("N")->check(CLI::Range(std::int64_t{1}, kMaxRows));
+  command->add_flag("--explain", options->explain, "also print how the kernel was chosen: candidates, reasons, rounds, occupancy, waste");
   command->add_flag("--compile", options->compile, "compile the kernel and check the binary too");
   command->add_flag("--allow-unsafe-vskip", options->allow_unsafe_vskip, "accept vskip on devices that no sourced row calls safe");
   add_common_options(*command, options->common);

@@ -98,7 +98,7 @@ int explain_name(const ExplainOptions& options) {
     facts = *std::move(read);
   }
   const AiterReport report =
-      make_aiter_report(options.subject, *std::move(name), options.code_object.empty() ? nullptr : &facts, *devices);
+      make_aiter_report(options.subject, *std::move(name), options.code_object.empty() ? nullptr : &facts, *devices, (*runtime)->quirks());
   fmt::print("{}", json ? to_json(report) : to_text(report));
   return report.is_honest() ? kGood : kProblem;
 }

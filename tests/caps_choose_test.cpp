@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string>
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "runtime/caps/choose.h"
+
+using namespace sinter;
+using Catch::Matchers::Contains;
+
+namespace {
+
+// DeepSeek-R1, 256 experts, one of eight devices: gate and up of 256 each from 7168; the seed's accident.
+KernelRequest r1(std::int64_t rows) {
+  KernelRequest request;
+  request.family = find_family("grouped_gemm").value();
+  REQUIRE(set_param(request, "quant", "fp8_block"));
+  for (const auto& [name, value] : {std::pair<const char*, std::int64_t>("n", 512), {"k", 7168}, {"groups", 256}, {"rows", rows}}) {
+    REQUIRE(set_param(request, name, value));
+  }
+  return request;
+}
+
+KernelChoice choose(std::string_view device, const KernelRequest& request, const std::vector<Quirk>& quirks = {},
+                    std::string_view driver = "60443482 amdgpu 6.10.5") {
+  const auto table = load_capability_table(builtin_capability_json()).value();
+  DeviceCaps caps = *find_device_caps(table, device).value();
+  caps.driver_version = driver;
+  auto choice = choose_kernel({request, resolve_target(caps, *caps.arch, Settings()), caps, driver, quirks});
+  INFO((choice ? "" : choice.error().message));
+  REQUIRE(choice);
+  return *std::move(choice);
+}
+
+std::string tile(const KernelChoice& choice) { return tile_to_string(choice.spec.tile(choice.spec.family->param_index("tile"))); }
+
+}  // namespace
+
+TEST_CASE("the two devices of the accident get the lowest tile and no vskip, unless a sourced row says that it is safe") {
+  const std::int64_t decode = 64 * 8;  // 64 tokens, 8 experts each: two rows an expert
+  for (const char* device : {"MI300X", "MI308X"}) {
+    const KernelChoice choice = choose(device, r1(decode));
+    CHECK_THAT(choice.spec.name(), Contains("t32x128x128_vskip_off_gfx942"));
+    CHECK(choice.tiles.by_cost);
+    CHECK(choice.tiles.candidates.front().blocks == 1024);
+    CHECK_THAT(choose(device, r1(decode), {}, "60443482 simhip-fixed 1").spec.name(), Contains("vskip_on"));
+  }
+}
+
+TEST_CASE("two devices of one arch get tiles cut for their own number of units") {
+  KernelRequest request = r1(8 * 128);
+  REQUIRE(set_param(request, "quant", "none"));
+  for (const auto& [name, value] : {std::pair<const char*, std::int64_t>("n", 2816), {"k", 2048}, {"groups", 8}}) {
+    REQUIRE(set_param(request, name, value));
+  }
+  // 176 blocks of 128x128: one turn of 304 units, but three of 80; 352 of 64x128 are four and a half.
+  CHECK(tile(choose("MI300X", request)) == "128x128x64");
+  CHECK(tile(choose("MI308X", request)) == "64x128x64");
+}
+
+TEST_CASE("many rows an expert get the general choice") {
+  CHECK(tile(choose("MI300X", r1(256 * 4096))) == "128x128x128");
+  CHECK(tile(choose("MI308X", r1(256 * 4096))) == "128x128x128");
+}
+
+TEST_CASE("unknown rows give the general choice, whatever the device") {
+  KernelRequest open = r1(1);
+  open.values[kRowsHint] = kUnset;
+  const KernelChoice choice = choose("MI300X", open);
+  CHECK_FALSE(choice.tiles.by_cost);
+  CHECK_THAT(choice.tiles.reason, Contains("rows") && Contains("general"));
+  CHECK(tile(choice) == tile(choose("MI308X", open)));
+}
+
+TEST_CASE("a body that does not tell its occupancy is chosen in its own order") {
+  const KernelChoice choice = choose("H200", r1(512));
+  CHECK_FALSE(choice.tiles.by_cost);
+  CHECK_THAT(choice.tiles.reason, Contains("occupancy"));
+}
+
+TEST_CASE("a choice is the same each time, and ties keep the body's order") {
+  for (const std::int64_t rows : {1, 7, 64, 1000, 4096, 65536}) {
+    const KernelChoice first = choose("MI355X", r1(rows)), second = choose("MI355X", r1(rows));
+    CHECK(first.spec == second.spec);
+    for (std::size_t i = 1; i < first.tiles.candidates.size(); ++i) {
+      CHECK(first.tiles.candidates[i - 1].cost <= first.tiles.candidates[i].cost);
+    }
+  }
+}
+
+TEST_CASE("a denied tile is passed over, and the reason is kept") {
+  const auto quirks = parse_quirks(R"({"format": 1, "quirks": [
+      {"id": "narrow", "spec": "*_t32x128x*", "device": "MI300X", "reason": "a test", "reference": "x"}]})", "q.json").value();
+  const KernelChoice choice = choose("MI300X", r1(512), quirks);
+  CHECK(tile(choice) == "32x256x128");
+  CHECK_THAT(choice.refusals.front(), Contains("quirk 'narrow' denies it"));
+  CHECK_THAT(to_text(choice, DeviceCaps()), Contains("refused: ") && Contains("-> 32x256x128"));
+  CHECK(tile(choose("MI308X", r1(512), quirks)) == "32x128x128");
+}
+
+TEST_CASE("a request's own tile is not chosen anew") {
+  KernelRequest request = r1(512);
+  REQUIRE(set_param(request, "tile", "64x64x128"));
+  const KernelChoice choice = choose("MI300X", request);
+  CHECK(tile(choice) == "64x64x128");
+  CHECK(choice.tiles.candidates.empty());
+}
+
+TEST_CASE("a choice prints its candidates with numbers") {
+  const auto json = nlohmann::json::parse(to_json(choose("MI300X", r1(512))));
+  CHECK(json["by_cost"] == true);
+  CHECK(json["candidates"][0]["chosen"] == true);
+  CHECK(json["candidates"][0]["rounds"] >= 1);
+  CHECK(json["candidates"][0]["blocks_per_unit"] >= 1);
+  CHECK(json["candidates"][0]["waste"] > 0.9);
+}
+
+TEST_CASE("rows are a hint: no part of the kernel, and refused where a family has none") {
+  KernelRequest request = r1(512), other = r1(513);
+  CHECK_FALSE(request == other);
+  CHECK(choose("MI300X", request).spec == choose("MI300X", other).spec);
+  CHECK_FALSE(set_param(request, "rows", 0));
+  CHECK_FALSE(set_param(request, "rows", "many"));
+}
