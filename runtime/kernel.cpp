@@ -33,7 +33,33 @@ Result<void> Kernel::launch(const void* args, std::size_t args_bytes, void* stre
   if (parts_.checked || !buffer_bytes.empty()) {
     SINTER_TRY_VOID(check_buffers(args, buffer_bytes));
   }
-  return parts_.loaded->launch(shape, args, args_bytes, stream);
+  if (const LaunchQuirk* quirk = find_launch_quirk(parts_.quirks, args); quirk != nullptr) {
+    return make_error(ErrorCode::kUnsupported, fmt::format("launch check: {}", quirk->message));
+  }
+  return enqueue(shape, args, args_bytes, stream);
+}
+
+Result<void> Kernel::enqueue(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const {
+  auto launched = parts_.loaded->launch(shape, args, args_bytes, stream);
+  if (!launched) {
+    // A device that cannot be waited for either has failed before: this launch only reports it.
+    const std::string recent = parts_.launches != nullptr ? parts_.launches->recent() : std::string();
+    if (!recent.empty() && !parts_.driver->synchronize(parts_.ordinal)) {
+      launched.error().message += fmt::format(
+          "; an earlier launch did it, this one reports it: newest first {}; with SINTER_CHECKED=1 the launch at fault is named", recent);
+    }
+    return launched;
+  }
+  if (parts_.launches != nullptr) {
+    parts_.launches->record(name_, shape, stream);
+  }
+  if (parts_.checked) {
+    if (auto finished = parts_.driver->finish(parts_.ordinal, stream); !finished) {
+      finished.error().message += fmt::format("; this launch did it: {} (grid {}x{}x{})", name_, shape.grid[0], shape.grid[1], shape.grid[2]);
+      return finished;
+    }
+  }
+  return {};
 }
 
 Result<void> Kernel::check_buffers(const void* args, std::span<const std::uint64_t> buffer_bytes) const {

@@ -12,6 +12,7 @@
 #include "codegen/family.h"
 #include "runtime/caps/validate.h"
 #include "runtime/device/driver.h"
+#include "runtime/launch_ring.h"
 
 namespace sinter {
 
@@ -27,7 +28,9 @@ class Kernel {
     LaunchTarget target;
     Driver* driver = nullptr;
     int ordinal = 0;
-    bool checked = false;  ///< Every launch compares its buffers with the declared footprint.
+    bool checked = false;  ///< Every launch compares its buffers with the declared footprint, and is waited for.
+    LaunchRing* launches = nullptr;  ///< Of the device; may be null.
+    std::vector<LaunchQuirk> quirks;  ///< Launches that must not be.
   };
   explicit Kernel(Parts parts);
 
@@ -39,11 +42,13 @@ class Kernel {
 
   /// Enqueues one launch of the family's argument struct; nothing is allocated, locked or formatted on success.
   /// `buffer_bytes` has one size per argument, kUnknownBytes for unknown ones, or is empty.
-  /// Errors: kInvalidRequest (arguments), kUnsupported (launch limits), kDriverError.
+  /// Errors: kInvalidRequest (arguments), kUnsupported (launch limits, quirks), kDriverError; where the device had failed
+  /// before, it names the launches that may have done it, and in checked mode the one that did.
   Result<void> launch(const void* args, std::size_t args_bytes, void* stream,
                       std::span<const std::uint64_t> buffer_bytes = {}) const;
 
  private:
+  Result<void> enqueue(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const;
   Result<void> check_buffers(const void* args, std::span<const std::uint64_t> buffer_bytes) const;
 
   Parts parts_;

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/read_file.h"
 #include "codegen/resolve.h"
+#include "runtime/caps/choose.h"
 #include "runtime/version.h"
 
 namespace sinter {
@@ -166,7 +167,9 @@ Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest
   const auto start = std::chrono::steady_clock::now();
 
   // 1. Fill in the defaults; reject what cannot exist.
-  SINTER_TRY(const KernelSpec spec, resolve_for_device(request, resolve_target(device.caps, *device.build_arch, options_.settings)));
+  SINTER_TRY(const KernelChoice choice, choose_kernel({request, resolve_target(device.caps, *device.build_arch, options_.settings), device.caps,
+                                                       device.properties.driver_version, quirks_, options_.allow_unsafe_vskip}));
+  const KernelSpec& spec = choice.spec;
   const KernelName name(device_index, spec.name());
   if (origin != nullptr) {
     origin->resolve_ms = milliseconds_since(start);
@@ -234,6 +237,8 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
   parts.driver = device.driver;
   parts.ordinal = device.properties.ordinal;
   parts.checked = options_.settings.checked;
+  parts.launches = device.launches.get();
+  parts.quirks = launch_quirks(spec, device.caps, device.properties.driver_version, quirks_);
   auto kernel = std::make_unique<Kernel>(std::move(parts));
   if (log_.wants(LogLevel::kInfo)) {
     log_.info(fmt::format("{} on {}: {} in {:.1f} ms, loaded in {:.1f} ms, {} bytes", kernel->name(), device.name,

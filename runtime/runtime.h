@@ -22,6 +22,7 @@
 #include "runtime/compile/compile_service.h"
 #include "runtime/device/driver.h"
 #include "runtime/kernel.h"
+#include "runtime/launch_ring.h"
 #include "runtime/live_table.h"
 
 namespace sinter {
@@ -41,6 +42,7 @@ struct Device {
   DeviceProperties properties;
   DeviceCaps caps;
   std::vector<std::string> differences;  ///< Where the driver and the capability row disagree.
+  std::unique_ptr<LaunchRing> launches = std::make_unique<LaunchRing>();
 };
 
 /// How a kernel came to be; for tools.

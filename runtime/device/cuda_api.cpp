@@ -44,6 +44,7 @@ Result<void> bind(Api& api) {
       {"cuOccupancyMaxActiveBlocksPerMultiprocessor", &api.occupancy},
       {"cuFuncLoad", &api.function_load, DynSymbol::Presence::kOptional},
       {"cuFuncGetParamInfo", &api.function_parameter, DynSymbol::Presence::kOptional},
+      {"cuStreamIsCapturing", &api.stream_is_capturing, DynSymbol::Presence::kOptional},
       {"cuTensorMapEncodeTiled", &api.tensor_map_encode, DynSymbol::Presence::kOptional},
       {"cuTensorMapReplaceAddress", &api.tensor_map_address, DynSymbol::Presence::kOptional},
       {"cuLaunchKernelEx", &api.launch},

@@ -117,6 +117,7 @@ struct Api {
   Status (*context_pop)(Context** context) = nullptr;
   Status (*context_synchronize)() = nullptr;
   Status (*exchange_capture_mode)(CaptureMode* mode) = nullptr;
+  Status (*stream_is_capturing)(Stream* stream, int* status) = nullptr;  ///< Optional. 0: it is not.
 
   Status (*module_load)(Module** module, const void* image, unsigned option_count, JitOption* options,
                         void** values) = nullptr;

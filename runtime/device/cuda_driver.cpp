@@ -211,6 +211,13 @@ class CudaDriver final : public Driver {
     return CudaTimer::create(std::move(context));
   }
 
+  Result<void> finish(int ordinal, void* stream) override {
+    int capturing = 0;
+    const bool is_clear = api_->stream_is_capturing == nullptr ||
+                          (api_->stream_is_capturing(static_cast<Stream*>(stream), &capturing) == kSuccess && capturing == 0);
+    return is_clear ? synchronize(ordinal) : Result<void>();
+  }
+
   Result<void> synchronize(int ordinal) override {
     SINTER_TRY(std::shared_ptr<const PrimaryContext> context, context_of(ordinal));
     const ContextScope scope(*context);

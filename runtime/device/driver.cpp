@@ -15,4 +15,6 @@ Result<std::unique_ptr<LoadedKernel>> Driver::load_with_tensor_maps(int ordinal,
   return load(ordinal, code, shape_hint);
 }
 
+Result<void> Driver::finish(int ordinal, void*) { return synchronize(ordinal); }
+
 }  // namespace sinter

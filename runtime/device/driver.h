@@ -99,6 +99,8 @@ class Driver {
   virtual Result<std::unique_ptr<DeviceBuffer>> allocate(int ordinal, std::size_t bytes) = 0;
   virtual Result<std::unique_ptr<DeviceTimer>> timer(int ordinal) = 0;
   virtual Result<void> synchronize(int ordinal) = 0;
+  /// Waits for what was launched, to learn whether it failed; not while `stream` is captured, when nothing runs yet.
+  virtual Result<void> finish(int ordinal, void* stream);
   /// Bytes from `pointer` to the end of its allocation; nullopt where the driver cannot say (the host).
   virtual std::optional<std::uint64_t> bytes_behind(int ordinal, const void* pointer) = 0;
 };

@@ -57,6 +57,7 @@ Result<void> bind(Api& api) {
       {"hipEventRecord", &api.event_record, kOptional},
       {"hipEventSynchronize", &api.event_synchronize, kOptional},
       {"hipEventElapsedTime", &api.event_elapsed, kOptional},
+      {"hipStreamIsCapturing", &api.stream_is_capturing, kOptional},
       {"sinter_simhip_simulated", &api.simulated, kOptional},
       {"sinter_simhip_driver", &api.simulated_driver, kOptional},
   });

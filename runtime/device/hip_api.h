@@ -79,6 +79,7 @@ struct Api {
   Status (*device_get)(int* ordinal) = nullptr;
   Status (*device_set)(int ordinal) = nullptr;
   Status (*device_synchronize)() = nullptr;
+  Status (*stream_is_capturing)(Stream* stream, int* status) = nullptr;                     ///< Optional. 0: it is not.
   Status (*device_name)(char* name, int bytes, int ordinal) = nullptr;                      ///< Optional.
   Status (*device_attribute)(int* value, DeviceAttribute attribute, int ordinal) = nullptr;  ///< Optional.
   Status (*device_memory)(std::size_t* bytes, int ordinal) = nullptr;                       ///< Optional.

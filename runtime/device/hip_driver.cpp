@@ -227,6 +227,17 @@ class HipDriver final : public Driver {
     return HipTimer::create(api_, ordinal);
   }
 
+  Result<void> finish(int ordinal, void* stream) override {
+    SINTER_TRY_VOID(check_ordinal(ordinal));
+    int capturing = 0;
+    bool is_clear = true;
+    if (api_->stream_is_capturing != nullptr) {
+      const DeviceScope scope(*api_, ordinal);
+      is_clear = succeeded(*api_, api_->stream_is_capturing(static_cast<Stream*>(stream), &capturing)) && capturing == 0;
+    }
+    return is_clear ? synchronize(ordinal) : Result<void>();
+  }
+
   Result<void> synchronize(int ordinal) override {
     SINTER_TRY_VOID(check_ordinal(ordinal));
     const DeviceScope scope(*api_, ordinal);
