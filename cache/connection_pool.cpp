@@ -35,6 +35,8 @@ ConnectionPool::~ConnectionPool() { forget_inherited_connections(); }
 Result<void> ConnectionPool::run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation,
                                  std::chrono::milliseconds longest_wait) {
   DbStatus status;
+  // A disk that fails once, which SQLite may call damage, is no reason to give up what is on it.
+  bool looked_damaged = false;
   for (int attempt = 0; attempt < 3; ++attempt) {
     SINTER_TRY(ConnectionPtr connection, take_connection());
     std::optional<DirectoryLock> lock;
@@ -55,11 +57,12 @@ Result<void> ConnectionPool::run(std::string_view action, const std::function<Db
     if (!status.is_damage()) {
       break;
     }
-    if (attempt == 0 && status.is_read_error()) {
-      continue;  // A disk that fails once is no reason to give up what is on it.
-    }
     lock.reset();
-    SINTER_TRY_VOID(set_database_aside(std::move(connection), status));
+    if (std::exchange(looked_damaged, true)) {
+      SINTER_TRY_VOID(set_database_aside(std::move(connection), status));
+    } else {
+      connection->database.skip_checkpoint_on_close();
+    }
   }
   return failed(fmt::format("cannot {} the kernel cache {}: {}", action, files_.database, status.text()));
 }
@@ -117,22 +120,25 @@ void ConnectionPool::forget_inherited_connections() {
 
 Result<ConnectionPool::ConnectionPtr> ConnectionPool::open_or_heal() {
   SINTER_TRY(const JournalMode journal, prepare_directory());
-  // First as everybody who finds a database, then alone to make one, then once more if what was there was damaged.
+  // As everybody who finds a database, twice if it looks damaged; alone to make one.
   LockMode mode = is_new(files_.database) ? LockMode::kExclusive : LockMode::kShared;
-  for (int attempt = 0; attempt < 3; ++attempt) {
+  bool looked_damaged = false;
+  for (int attempt = 0; attempt < 4; ++attempt) {
     auto connection = std::make_unique<SqliteConnection>();
     SINTER_TRY(const OpenOutcome outcome,
                open_connection(files_, mode, journal, options_.busy_timeout, *connection));
     switch (outcome.kind) {
       case OpenOutcome::kReady: return connection;
-      case OpenOutcome::kMissing: break;
+      case OpenOutcome::kMissing: mode = LockMode::kExclusive; break;
       case OpenOutcome::kDamaged:
-        if (attempt > 0 || !outcome.status.is_read_error()) {
+        if (std::exchange(looked_damaged, true)) {
           SINTER_TRY_VOID(set_database_aside(std::move(connection), outcome.status));
+          mode = LockMode::kExclusive;
+        } else {
+          connection->database.skip_checkpoint_on_close();
         }
         break;
     }
-    mode = LockMode::kExclusive;
   }
   return failed(
       fmt::format("cannot open the kernel cache {}: it is damaged again as soon as it is made", files_.database));

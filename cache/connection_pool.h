@@ -36,9 +36,9 @@ class ConnectionPool {
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
-  /// Runs `operation` on a connection; `action` is its verb in an error. After damage the database is set aside and the
-  /// operation runs once more, on a new one; a read that fails is tried again before. Waits for other processes for at
-  /// most `longest_wait`. Errors: kCacheError for everything else that went wrong.
+  /// Runs `operation` on a connection; `action` is its verb in an error. After damage the operation runs once more; after
+  /// damage again the database is set aside and the operation runs on a new one. Waits for other processes for at most
+  /// `longest_wait`. Errors: kCacheError for everything else that went wrong.
   Result<void> run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation,
                    std::chrono::milliseconds longest_wait);
   Result<void> run(std::string_view action, const std::function<DbStatus(SqliteConnection&)>& operation) {

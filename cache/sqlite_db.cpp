@@ -102,8 +102,6 @@ bool DbStatus::is_damage() const {
   }
 }
 
-bool DbStatus::is_read_error() const { return code == SQLITE_IOERR_CORRUPTFS; }
-
 bool DbStatus::is_busy() const {
   const int primary = code & 0xff;
   return primary == SQLITE_BUSY || primary == SQLITE_LOCKED || primary == SQLITE_PROTOCOL;

@@ -27,8 +27,6 @@ struct DbStatus {
   bool ok() const { return code == 0; }
   /// The file is not what SQLite, or this schema, would have written: set it aside. Waiting or retrying will not help.
   bool is_damage() const;
-  /// A kind of damage that may pass: the disk failed to read.
-  bool is_read_error() const;
   /// Others hold the database; later it may work.
   bool is_busy() const;
   /// "database or disk is full (13)", with the system's reason where known.

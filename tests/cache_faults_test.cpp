@@ -49,6 +49,23 @@ int memory_only_with(const std::string& directory, const std::string& text) {
   return 0;
 }
 
+/// Gives this process a tree of mounts of its own; without root's rights by way of a user namespace, where that is
+/// permitted. Files of this user stay this user's.
+bool private_mounts() {
+  if (geteuid() == 0) {
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  }
+  const std::string uid = std::to_string(geteuid()), gid = std::to_string(getegid());
+  const auto tell = [](const char* path, const std::string& text) {
+    std::ofstream out(path);
+    out << text << std::flush;
+    return out.good();
+  };
+  return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && tell("/proc/self/setgroups", "deny") &&
+         tell("/proc/self/uid_map", uid + " " + uid + " 1") && tell("/proc/self/gid_map", gid + " " + gid + " 1") &&
+         mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
 /// A directory that the unprivileged user owns.
 void give_away(const std::string& directory) {
   if (geteuid() == 0) {
@@ -151,7 +168,7 @@ TEST_CASE("a file system without space costs the write and nothing else", "[cach
 TEST_CASE("a full disk costs the write and nothing else, and space that comes back is used", "[cache][faults]") {
   TempDir directory;
   const int status = run_child([&] {
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    if (!private_mounts() ||
         mount("none", directory.path().c_str(), "tmpfs", 0, "size=512k,mode=0700") != 0) {
       return 77;
     }
@@ -183,7 +200,7 @@ TEST_CASE("a full disk costs the write and nothing else, and space that comes ba
 TEST_CASE("a disk that is full from the start leaves the cache in memory", "[cache][faults]") {
   TempDir directory;
   const int status = run_child([&] {
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    if (!private_mounts() ||
         mount("none", directory.path().c_str(), "tmpfs", 0, "size=64k,mode=0700") != 0) {
       return 77;
     }
@@ -204,12 +221,10 @@ TEST_CASE("a read-only file system leaves the cache in memory with one warning",
     cache.store(key_of(7), code_of(7));
   }
   const int status = run_child([&] {
-    const char* path = directory.path().c_str();
     const std::string name = directory.path();
-    path = name.c_str();
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        mount(path, path, nullptr, MS_BIND, nullptr) != 0 ||
-        mount("none", path, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) != 0) {
+    const char* const path = name.c_str();
+    if (!private_mounts() || mount(path, path, nullptr, MS_BIND, nullptr) != 0 ||
+        mount("none", path, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0) {
       return 77;
     }
     return memory_only_with(name, "Read-only file system");

@@ -17,6 +17,11 @@ namespace sinter {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+/// Long enough that an absent compiler costs nothing, short enough that a worker killed at its start costs little.
+constexpr std::chrono::seconds kAskAgainAfter{2};
+
 const char* environment(const char* name) { return std::getenv(name); }
 
 WorkerPoolOptions pool_options(const Settings& settings) {
@@ -225,7 +230,7 @@ Result<void> CompileService::complete_facts(const KernelSpec& spec, CodeObject& 
 void CompileService::retry_failures() {
   failures_.forget_all();
   const std::lock_guard lock(mutex_);
-  std::erase_if(identities_, [](const auto& entry) { return !entry.second; });
+  std::erase_if(identities_, [](const auto& entry) { return !entry.second.identity; });
 }
 
 Result<Toolchain> CompileService::toolchain_for(const Arch& arch) {
@@ -256,8 +261,8 @@ std::optional<std::string> CompileService::remembered_identity(const std::string
 Result<std::string> CompileService::identity_of(const std::string& backend) {
   {
     const std::lock_guard lock(mutex_);
-    if (const auto it = identities_.find(backend); it != identities_.end()) {
-      return it->second;
+    if (const auto it = identities_.find(backend); it != identities_.end() && Clock::now() < it->second.until) {
+      return it->second.identity;
     }
   }
   const auto ask = [&]() -> Result<std::string> {
@@ -284,7 +289,8 @@ Result<std::string> CompileService::identity_of(const std::string& backend) {
   };
   auto identity = ask();
   const std::lock_guard lock(mutex_);
-  identities_.insert_or_assign(backend, identity);
+  const auto until = identity ? Clock::time_point::max() : Clock::now() + kAskAgainAfter;
+  identities_.insert_or_assign(backend, KnownIdentity{identity, until});
   return identity;
 }
 

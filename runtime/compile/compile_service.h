@@ -5,6 +5,7 @@
 // need exactly this and nothing more.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -68,6 +69,12 @@ class CompileService {
   std::int64_t failed_compiles() const { return failed_compiles_; }
 
  private:
+  /// What a compiler said of itself. That it said nothing is believed for a while: it may be absent, or was killed.
+  struct KnownIdentity {
+    Result<std::string> identity;
+    std::chrono::steady_clock::time_point until;
+  };
+
   std::optional<std::string> remembered_identity(const std::string& name);
   Result<std::string> identity_of(const std::string& backend);
   std::optional<CompiledCode> built_elsewhere(const KernelSpec& spec, const BodyPlan& plan);
@@ -89,7 +96,7 @@ class CompileService {
   std::atomic<std::int64_t> compiles_{0}, failed_compiles_{0};
 
   ForkSafeMutex mutex_;  // guards identities_
-  std::map<std::string, Result<std::string>, std::less<>> identities_;  // by backend; an absent compiler is asked for once
+  std::map<std::string, KnownIdentity, std::less<>> identities_;  // by backend
 };
 
 }  // namespace sinter

@@ -3,14 +3,13 @@
 
 // A directory with the fault compiler under the name of the real one, and the processes that were started from it.
 
+#include <fcntl.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -37,6 +36,16 @@ class CompilerDirectory {
     std::filesystem::rename(directory_ / "behaviour.new", directory_ / "behaviour");
   }
 
+  /// The symbols of all kernels that its workers were asked for, oldest first.
+  std::vector<std::string> compiles() const {
+    std::ifstream in(directory_ / "compiles");
+    std::vector<std::string> symbols;
+    for (std::string symbol; std::getline(in, symbol);) {
+      symbols.push_back(symbol);
+    }
+    return symbols;
+  }
+
   /// Ids of the workers that run now, whoever started them.
   std::vector<pid_t> workers() const {
     std::vector<pid_t> found;
@@ -47,9 +56,7 @@ class CompilerDirectory {
       if (std::from_chars(name.data(), name.data() + name.size(), pid).ptr != name.data() + name.size()) {
         continue;
       }
-      std::ifstream in(it->path() / "cmdline", std::ios::binary);
-      const std::string line{std::istreambuf_iterator<char>(in), {}};
-      if (line.starts_with(directory_.path() + "/")) {
+      if (command_line(pid).starts_with(directory_.path() + "/")) {
         found.push_back(pid);
       }
     }
@@ -57,19 +64,19 @@ class CompilerDirectory {
   }
 
  private:
+  /// Its start; empty if the process is gone, also while it is read.
+  static std::string command_line(pid_t pid) {
+    std::string line(1000, '\0');
+    const int file = ::open(("/proc/" + std::to_string(pid) + "/cmdline").c_str(), O_RDONLY | O_CLOEXEC);
+    const ssize_t size = file < 0 ? 0 : ::read(file, line.data(), line.size());
+    if (file >= 0) {
+      ::close(file);
+    }
+    line.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return line;
+  }
+
   testing::TempDir directory_;
 };
-
-/// 0 if the process is gone.
-inline pid_t parent_of(pid_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  std::getline(in, line);
-  std::istringstream rest(line.substr(line.rfind(')') + 1));  // The name before it may hold anything.
-  std::string state;
-  pid_t parent = 0;
-  rest >> state >> parent;
-  return parent;
-}
 
 }  // namespace sinter::faults

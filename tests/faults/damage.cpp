@@ -17,8 +17,10 @@
 #include <new>
 #include <thread>
 
+#include "cache/kernel_cache.h"
 #include "tests/faults/arguments.h"
 #include "tests/faults/damaged_cache.h"
+#include "tests/support/bundles.h"
 
 using namespace sinter;
 using namespace sinter::faults;
@@ -80,17 +82,59 @@ std::string damage_file(std::vector<char>& file, std::mt19937& random) {
   return "byte " + std::to_string(position) + " is " + std::to_string(int{file[position]});
 }
 
-/// Something with files to damage and a way to use it afterwards.
+struct DamagedFile {
+  std::string label;
+  std::string name;
+  std::vector<char> bytes;
+};
+
+/// Files to damage, and how a process uses what is left of them: empty, or what went wrong.
 struct Target {
   std::string name;
-  Image image;
+  std::vector<DamagedFile> files;
+  std::function<std::string(const std::string& directory)> use;
 };
+
+Target database_target(const std::string& name, const Image& image) {
+  const std::string database = testing::database_in("");
+  Target target{name, {{"database", database, image.database}}, use_damaged};
+  if (!image.log.empty()) target.files.push_back({"log", database + "-wal", image.log});
+  if (!image.journal.empty()) target.files.push_back({"journal", database + "-journal", image.journal});
+  return target;
+}
+
+/// A signed bundle and its manifest. `keys` takes the key that is trusted.
+Target bundle_target(const std::string& keys) {
+  const testing::TempDir directory;
+  const auto key = SigningKey::generate();
+  check(key.has_value(), "no signing key");
+  testing::trust_key(keys, key->public_key());
+  const std::string path = testing::make_bundle(directory.path(), {0, 1, 2, 3}, &*key);
+  const std::string name = path.substr(directory.path().size());
+  Target target{"bundle", {{"bundle", name, testing::read_file(path)},
+                           {"manifest", testing::manifest_of(name), testing::read_file(testing::manifest_of(path))}}, {}};
+  target.use = [keys](const std::string& used) -> std::string {
+    for (const SignaturePolicy policy : {SignaturePolicy::kNone, SignaturePolicy::kAll}) {
+      KernelCache cache({.bundles = {used}, .signatures = policy, .trusted_keys = keys}, nullptr);
+      for (int i = 0; i < 4; ++i) {
+        const auto hit = cache.lookup(testing::key_of(i));
+        const auto right = testing::code_of(i);
+        if (hit && (hit->code->code != right->code || hit->code->entry != right->entry ||
+                    hit->code->facts != right->facts || hit->code->format != right->format)) {
+          return "wrong bytes of entry " + std::to_string(i);
+        }
+      }
+    }
+    return {};
+  };
+  return target;
+}
 
 class DamageRun {
  public:
   DamageRun(const Arguments& arguments, Report& report) : arguments_(arguments), report_(report) {
-    targets_ = {{"closed database", closed_image()}, {"killed writer", killed_image()},
-                {"killed writer", killed_image()}, {"interrupted transaction", interrupted_image()}};
+    targets_ = {database_target("closed database", closed_image()), database_target("killed writer", killed_image()),
+                database_target("interrupted transaction", interrupted_image()), bundle_target(keys_.path())};
   }
 
   /// The damages from `first` on, in this process; true if all went well.
@@ -99,16 +143,17 @@ class DamageRun {
     for (std::int64_t number = first; number < last; ++number) {
       std::seed_seq sequence{arguments_["seed"], number};
       std::mt19937 random(sequence);
-      const Target& target = targets_[random() % targets_.size()];
-      Image image = target.image;
-      std::vector<std::pair<const char*, std::vector<char>*>> files = {{"database", &image.database}};
-      if (!image.log.empty()) files.insert(files.end(), 2, {"log", &image.log});
-      if (!image.journal.empty()) files.emplace_back("journal", &image.journal);
-      const auto& [name, file] = files[random() % files.size()];
-      write_text(report_.what, target.name + ", " + name + ": " + damage_file(*file, random));
+      Target target = targets_[random() % targets_.size()];
+      DamagedFile& file = target.files[random() % target.files.size()];
+      write_text(report_.what, target.name + ", " + file.label + ": " + damage_file(file.bytes, random));
       report_.current = number;
-      lay_out(image, directory.path());
-      const std::string wrong = use_damaged(directory.path());
+      for (const auto& old : testing::fs::directory_iterator(directory.path())) {
+        testing::fs::remove_all(old.path());
+      }
+      for (const DamagedFile& each : target.files) {
+        testing::write_file(directory.path() + each.name, each.bytes);
+      }
+      const std::string wrong = target.use(directory.path());
       if (!wrong.empty()) {
         write_text(report_.wrong, wrong);
         return false;
@@ -145,6 +190,7 @@ class DamageRun {
  private:
   const Arguments& arguments_;
   Report& report_;
+  testing::TempDir keys_;
   std::vector<Target> targets_;
 };
 

@@ -4,8 +4,9 @@
 //
 // Workers get no environment, so what to do is in the file "behaviour" beside the program's name. Each line is
 // "SYMBOL-PART WORD [NUMBER]"; the first whose part is in the kernel's symbol counts, "*" is in every symbol. Without a
-// line the answer is good.
+// line the answer is good. Each request adds its symbol to the file "compiles" there.
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -48,6 +49,14 @@ Behaviour behaviour_of(const std::string& file, const std::string& entry) {
     }
   }
   return {};
+}
+
+/// By one write, so that lines of many workers do not mix.
+void note_compile(const std::string& file, const std::string& entry) {
+  const std::string line = entry + "\n";
+  const int log = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  [[maybe_unused]] const ssize_t written = ::write(log, line.data(), line.size());
+  ::close(log);
 }
 
 void sleep_for(long milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); }
@@ -129,7 +138,7 @@ protocol::CompileReply answer(const protocol::CompileRequest& request, const Beh
 
 int main(int, char** argv) {
   const std::string name = argv[0];
-  const std::string behaviours = name.substr(0, name.rfind('/') + 1) + "behaviour";
+  const std::string directory = name.substr(0, name.rfind('/') + 1);
   protocol::Hello hello;
   hello.worker = "sinter-worker-llvm";
   hello.backends.push_back({"llvm", "fault", "fault compiler 1", "", {"x86-64-v3"}, {name}});
@@ -141,7 +150,8 @@ int main(int, char** argv) {
     if (!request) {
       return 1;
     }
-    const auto reply = answer(*request, behaviour_of(behaviours, request->entry));
+    note_compile(directory + "compiles", request->entry);
+    const auto reply = answer(*request, behaviour_of(directory + "behaviour", request->entry));
     if (!protocol::write_frame(kFd, protocol::encode(reply), 1000)) {
       return 1;
     }

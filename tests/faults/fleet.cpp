@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/file.h"
 #include "base/settings.h"
 #include "cache/kernel_cache.h"
 #include "runtime/compile/compile_service.h"
@@ -79,6 +80,7 @@ class Member {
     Settings settings;
     settings.cache_dir = paths_.cache;
     settings.worker_dir = paths_.compilers;
+    settings.run_dir = paths_.run;
     settings.compile_timeout_s = 20;
     const Log log(LogLevel::kOff, [](LogLevel, std::string_view) {});
     CompileService service(settings, *cache, log);
@@ -109,7 +111,10 @@ class Member {
   void inspect() {
     {
       const Operation operation(state_);
-      if (const std::string problem = verify_cache(paths_.cache); !problem.empty()) {
+      const auto directory = file_id(paths_.cache);
+      const std::string problem = verify_cache(paths_.cache);
+      const bool was_moved = !directory || file_id(paths_.cache) != directory;
+      if (!problem.empty() && !was_moved && !paths_.files_vanish) {
         wrong("verify: " + problem);
       }
     }

@@ -47,6 +47,8 @@ struct FleetState {
 struct FleetPaths {
   std::string cache;
   std::string compilers;
+  std::string run;  ///< SINTER_RUN_DIR.
+  bool files_vanish = false;  ///< Somebody deletes files one by one: a database may be damaged by that.
 };
 
 std::int64_t steady_ms();

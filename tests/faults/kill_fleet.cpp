@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill -9 of any process at any moment: a fleet works on one cache directory, and this program kills and replaces its
 // members and their compile workers at random, among them those that hold what others wait for, those that have just
-// started and those that were stopped before. Now and then the directory is moved away under all of them.
+// started and those that were stopped before. Now and then the directory is moved away under all of them, or deleted
+// file by file.
 //
 // It fails on a wrong load, a database or a row that is found damaged, a member that is stuck, a worker that is left
-// over, and a cache that does not work afterwards.
+// over, and a cache that does not work afterwards. Only where files are deleted one by one, so that a log may go from
+// under its database, may a database be found damaged; what is loaded must be right even then.
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -29,7 +31,7 @@ using testing::TempDir;
 namespace {
 
 struct KillCounts {
-  std::int64_t members = 0, compiling = 0, workers = 0, newborn = 0, stopped = 0, moves = 0;
+  std::int64_t members = 0, compiling = 0, workers = 0, newborn = 0, stopped = 0, moves = 0, deletions = 0;
 };
 
 class KillFleet {
@@ -48,6 +50,7 @@ class KillFleet {
       start(place);
     }
     const std::int64_t kills = arguments_["kills"], move_every = arguments_["move-every"];
+    const std::int64_t delete_every = arguments_["delete-every"];
     while (done() < kills && problem_.empty()) {
       std::this_thread::sleep_for(
           std::chrono::microseconds(random_() % static_cast<std::uint32_t>(2000 * arguments_["pause-ms"])));
@@ -55,6 +58,9 @@ class KillFleet {
       kill_one();
       if (move_every > 0 && done() / move_every > counts_.moves) {
         move_directory();
+      }
+      if (delete_every > 0 && done() / delete_every > counts_.deletions) {
+        delete_files();
       }
       watch();
     }
@@ -147,6 +153,13 @@ class KillFleet {
     }
   }
 
+  /// As `rm -r` does, in the order in which they are listed; the fleet makes new ones meanwhile.
+  void delete_files() {
+    ++counts_.deletions;
+    std::error_code ignored;
+    std::filesystem::remove_all(paths_.cache, ignored);
+  }
+
   /// In a process of its own: one that has opened a database must not fork.
   std::string verify_apart(const std::string& directory) {
     const int status = testing::run_child([&] {
@@ -158,7 +171,7 @@ class KillFleet {
   }
 
   void keep_if_bad() {
-    if (testing::count_bad_databases(paths_.cache) > 0 && problem_.empty()) {
+    if (!paths_.files_vanish && problem_.empty() && testing::count_bad_databases(paths_.cache) > 0) {
       problem_ = "a database was taken for damaged";
     }
   }
@@ -195,7 +208,7 @@ class KillFleet {
     if (!problem_.empty()) {
       return problem_;
     }
-    if (const std::string bad = verify_apart(paths_.cache); !bad.empty()) {
+    if (const std::string bad = verify_apart(paths_.cache); !bad.empty() && !paths_.files_vanish) {
       return bad;
     }
     const int status = testing::run_child([&] {
@@ -211,7 +224,7 @@ class KillFleet {
     for (const MemberState& member : state_->members) {
       bad += member.bad;
     }
-    if (bad > 0) {
+    if (bad > 0 && !paths_.files_vanish) {
       return std::to_string(bad) + " rows failed their checks";
     }
     const std::int64_t deadline = steady_ms() + arguments_["bound-s"] * 1000;
@@ -237,9 +250,9 @@ class KillFleet {
     }
     const auto number = [](std::int64_t value) { return static_cast<long long>(value); };
     std::printf("%lld kills: %lld members (%lld in a compile, %lld just started, %lld stopped before), %lld workers; "
-                "the directory moved away %lld times\n",
+                "the directory moved away %lld and deleted %lld times\n",
                 number(done()), number(counts_.members), number(counts_.compiling), number(counts_.newborn),
-                number(counts_.stopped), number(counts_.workers), number(counts_.moves));
+                number(counts_.stopped), number(counts_.workers), number(counts_.moves), number(counts_.deletions));
     std::printf("%lld operations; of the members that counted: %lld disk hits, %lld misses, %lld stores, %lld compiles, "
                 "%lld failed requests, %lld storage faults; longest operation seen %lld ms\n",
                 number(operations), number(hits), number(misses), number(stores), number(compiles), number(failures),
@@ -254,7 +267,7 @@ class KillFleet {
   std::mt19937 random_;
   CompilerDirectory compilers_;
   TempDir directory_;
-  const FleetPaths paths_{directory_ / "cache", compilers_.path()};
+  const FleetPaths paths_{directory_ / "cache", compilers_.path(), directory_ / "run", arguments_["delete-every"] > 0};
   FleetState* state_;
   KillCounts counts_;
   std::int64_t longest_ms_ = 0;
@@ -270,6 +283,7 @@ int main(int argc, char** argv) {
                              {"compile-ms", 5},
                              {"stop-percent", 5},
                              {"move-every", 150},
+                             {"delete-every", 0},
                              {"bound-s", 30}});
   return KillFleet(arguments).run();
 }

@@ -64,7 +64,7 @@ class Suite:
         self.starts = {"absent": None, "closed": closed, "killed": killed}
 
     def strace(self, directory, syscall, effect, log=os.devnull):
-        command = ["strace", "-qq", "-o", log, "-P", directory]
+        command = ["strace", "-f", "-qq", "-o", log, "-P", directory]
         for name in self.files:
             command += ["-P", os.path.join(directory, name)]
         if syscall:
@@ -86,7 +86,7 @@ class Suite:
             sys.exit("the probe failed without a fault: " + run.stdout.decode())
         shutil.rmtree(directory)
         with open(log, encoding="utf-8", errors="replace") as lines:
-            return collections.Counter(re.findall(r"^([a-z_0-9]+)\(", lines.read(), re.MULTILINE))
+            return collections.Counter(re.findall(r"^(?:[0-9]+ +)?([a-z_0-9]+)\(", lines.read(), re.MULTILINE))
 
     def all_faults(self):
         for start in self.starts:
@@ -115,7 +115,7 @@ class Suite:
                 return f"{fault}: status {run.returncode}: {run.stdout.decode(errors='replace')}"
             bad = [name for name in os.listdir(cache) if ".bad-" in name] if os.path.isdir(cache) else []
             if bad and not fault.may_damage():
-                return f"{fault}: a good database was taken for damaged: {bad}"
+                return f"{fault}: a good database was taken for damaged: {bad}: {run.stdout.decode(errors='replace')}"
             # A lie may leave damage that the first clean run finds and sets aside, or that no read meets.
             for _ in range(2 if fault.is_lie() else 1):
                 wanted = "works" if fault.is_lie() else "clean"
