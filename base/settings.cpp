@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "base/key_directory.h"
+
 namespace sinter {
 
 namespace {
@@ -217,8 +219,17 @@ Result<Settings> read_settings(const char* (*get)(const char*)) {
   return settings;
 }
 
-Result<Settings> read_environment() {
-  return read_settings([](const char* name) -> const char* { return std::getenv(name); });
+namespace {
+
+const char* environment(const char* name) { return std::getenv(name); }
+
+}  // namespace
+
+Result<Settings> read_environment() { return read_settings(environment); }
+
+std::string default_key_directory() {
+  const std::string config = user_directory(environment, "XDG_CONFIG_HOME", ".config");
+  return config.empty() ? config : config + "/keys";
 }
 
 }  // namespace sinter

@@ -206,17 +206,16 @@ BundleAnswer Bundle::get(const CacheKey& key, std::string_view key_fields) {
   if (!*row) {
     return bad_row(row->error().message);
   }
-  EntryRow& columns = row->value();
-  if (promised && (columns.sha256 != promised->sha256 ||
-                   static_cast<std::int64_t>(columns.code.size()) != promised->code_bytes)) {
-    return bad_row("it is not the row that the manifest lists");
-  }
-  auto code = open_entry(std::move(columns), {key.digest, key_fields});
+  const Digest row_sha256 = row->value().sha256;  // open_entry() finds out whether it is true.
+  auto code = open_entry(std::move(**row), {key.digest, key_fields});
   if (!code) {
     return bad_row(code.error().message);
   }
-  if (promised && code->facts.target != promised->target) {
-    return bad_row("its target is not the one that the manifest lists");
+  if (promised) {
+    const std::string difference = row_disagreement(*promised, row_sha256, code->code.size(), code->facts.target);
+    if (!difference.empty()) {
+      return bad_row(difference);
+    }
   }
   return {BundleAnswer::kHit, std::make_shared<const CodeObject>(std::move(*code)), {}};
 }

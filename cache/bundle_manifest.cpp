@@ -113,6 +113,20 @@ bool is_bundle_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), is_name_character);
 }
 
+std::string row_disagreement(const ManifestEntry& promised, const Digest& row_sha256, std::size_t code_bytes,
+                             std::string_view target) {
+  if (promised.sha256 != row_sha256) {
+    return "it is not the row that the manifest lists";
+  }
+  if (promised.code_bytes != static_cast<std::int64_t>(code_bytes)) {
+    return fmt::format("its code has {} bytes, the manifest says {}", code_bytes, promised.code_bytes);
+  }
+  if (promised.target != target) {
+    return fmt::format("its target is {:.100}, the manifest says {}", target, promised.target);
+  }
+  return {};
+}
+
 bool is_manifest_target(std::string_view target) {
   return !target.empty() && target.size() <= manifest::kMaxTargetBytes &&
          std::all_of(target.begin(), target.end(), is_name_character);

@@ -45,6 +45,10 @@ struct Manifest {
   std::vector<Signature> signatures;   ///< By key id, each once.
 };
 
+/// Empty if a row is the one that the manifest promised, else what differs.
+std::string row_disagreement(const ManifestEntry& promised, const Digest& row_sha256, std::size_t code_bytes,
+                             std::string_view target);
+
 namespace manifest {
 
 inline constexpr std::int64_t kLinesPerBlock = 32;

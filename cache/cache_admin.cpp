@@ -82,11 +82,13 @@ CacheEntry to_entry(EntryRow row) {
 struct CacheAdmin::State {
   DatabaseFiles files;
   Database database;
+  bool is_bundle = false;
+  std::unique_ptr<Transaction> frozen;
 
   explicit State(const std::string& directory) : files(directory) {}
 
   Error fault(const DbStatus& status) const {
-    return failed(fmt::format("cannot read the kernel cache {}: {}", files.database, status.text()));
+    return failed(fmt::format("cannot read the {} {}: {}", is_bundle ? "bundle" : "kernel cache", files.database, status.text()));
   }
 
   /// Runs a query and gives each row to `read`.
@@ -111,7 +113,11 @@ struct CacheAdmin::State {
     return query(sql, [](Statement&) {}, read);
   }
 
+  /// Within a frozen state there is a snapshot already.
   Result<void> begin(Transaction& snapshot) {
+    if (frozen != nullptr) {
+      return {};
+    }
     const DbStatus status = snapshot.begin_read();
     return status.ok() ? Result<void>() : fault(status);
   }
@@ -135,9 +141,10 @@ Result<void> CacheAdmin::State::check_schema() {
   if (!status.ok()) {
     return fault(status);
   }
-  if (application_id != schema::application_id(version)) {
-    return failed(
-        fmt::format("{} is not a kernel cache of Sinter (application id {:#x})", files.database, application_id));
+  const std::int64_t expected = is_bundle ? schema::bundle_application_id(version) : schema::application_id(version);
+  if (application_id != expected) {
+    return failed(fmt::format("{} is not a {} of Sinter (application id {:#x})", files.database,
+                              is_bundle ? "bundle" : "kernel cache", application_id));
   }
   if (version != schema::kVersion) {
     return failed(fmt::format("the kernel cache {} has schema {}, this Sinter reads {}", files.database, version,
@@ -206,6 +213,44 @@ Result<CacheAdmin> CacheAdmin::open(const std::string& directory) {
   SINTER_TRY_VOID(state->check_schema());
   return CacheAdmin(std::move(state));
 }
+
+Result<CacheAdmin> CacheAdmin::open_bundle(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    return failed(fmt::format("cannot open the bundle {}: {}", path, errno_text(errno)));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return failed(fmt::format("{} is not a regular file", path));
+  }
+  auto state = std::make_unique<State>("");
+  state->files.database = path;
+  state->is_bundle = true;
+  if (const DbStatus status = Database::open(path, OpenMode::kImmutable, state->database); !status.ok()) {
+    return state->fault(status);
+  }
+  state->database.start_operation(kLongestWait);
+  SINTER_TRY_VOID(state->check_schema());
+  return CacheAdmin(std::move(state));
+}
+
+Result<void> CacheAdmin::freeze() {
+  auto snapshot = std::make_unique<Transaction>(state_->database);
+  SINTER_TRY_VOID(state_->begin(*snapshot));
+  if (state_->frozen == nullptr) {
+    state_->frozen = std::move(snapshot);
+  }
+  return {};
+}
+
+Result<std::vector<RowInfo>> CacheAdmin::rows_by_key() {
+  std::vector<RowInfo> rows;
+  SINTER_TRY_VOID(state_->query(schema::kListRowsByKey, [&](const Statement& row) {
+    rows.push_back({row.column_integer(0), std::string(row.column_text(1)), std::string(row.column_text(2))});
+  }));
+  return rows;
+}
+
+Result<EntryRow> CacheAdmin::read_row(std::int64_t number) { return state_->row(number); }
 
 Result<std::vector<EntryInfo>> CacheAdmin::list() {
   std::vector<EntryInfo> entries;
@@ -281,6 +326,9 @@ Result<VerifyReport> CacheAdmin::verify() {
 
 Result<std::vector<BadEntry>> CacheAdmin::bad_entries() {
   std::vector<BadEntry> entries;
+  if (state_->is_bundle) {
+    return entries;
+  }
   SINTER_TRY_VOID(state_->query(schema::kListBad, [&](const Statement& row) {
     entries.push_back({.key = hex_of(row.column_bytes(0)),
                        .spec = std::string(row.column_text(1)),

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "cache/cache_key.h"
+#include "cache/entry_row.h"
 #include "codegen/code_object.h"
 
 namespace sinter {
@@ -49,6 +50,12 @@ struct CacheEntry {
   std::string problem;  ///< Empty if every check passed; else the first that did not. What could be read is above.
 };
 
+/// Where a row is, and what it is for.
+struct RowInfo {
+  std::int64_t number = 0;
+  std::string arch, family;
+};
+
 struct VerifyReport {
   std::int64_t checked = 0;               ///< Entries looked at.
   std::vector<BadEntry> damaged;
@@ -64,6 +71,8 @@ class CacheAdmin {
   /// Errors: kCacheError for a missing directory or database, one that cannot be read, a file that is no database of
   /// Sinter or one of a newer schema.
   static Result<CacheAdmin> open(const std::string& directory);
+  /// The same for a bundle, whose rows look alike. Its owner and signatures are not looked at.
+  static Result<CacheAdmin> open_bundle(const std::string& path);
   CacheAdmin(CacheAdmin&&) noexcept;
   CacheAdmin& operator=(CacheAdmin&&) noexcept;
   ~CacheAdmin();
@@ -78,7 +87,13 @@ class CacheAdmin {
   /// Checks every entry (checksum, SHA-256, facts, columns against key fields) and the file's structure.
   Result<VerifyReport> verify();
 
-  /// Entries set aside by earlier reads, newest first.
+  /// From here on, all reads of this object see one state, however others write.
+  Result<void> freeze();
+  /// Rows in the order of their keys, and one of them, whole and unchecked.
+  Result<std::vector<RowInfo>> rows_by_key();
+  Result<EntryRow> read_row(std::int64_t number);
+
+  /// Entries set aside by earlier reads, newest first. None of a bundle.
   Result<std::vector<BadEntry>> bad_entries();
 
   const std::string& database_path() const;

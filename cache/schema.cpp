@@ -159,6 +159,7 @@ const std::string_view kListEntries =
     "SELECT digest, spec, family, arch, format, backend, compiler, code_bytes, created_unix_s, compile_ms FROM entry "
     "ORDER BY family, arch, spec, digest";
 const std::string_view kListRows = "SELECT rowid FROM entry ORDER BY rowid";
+const std::string_view kListRowsByKey = "SELECT rowid, arch, family FROM entry ORDER BY digest";
 const std::string_view kFindRows = "SELECT rowid FROM entry WHERE digest BETWEEN ?1 AND ?2 LIMIT 2";
 const std::string_view kGetWholeEntry = "SELECT " SINTER_ALL_COLUMNS " FROM entry WHERE rowid = ?1";
 const std::string_view kListBad = "SELECT digest, spec, reason, found_unix_s FROM bad ORDER BY id DESC";

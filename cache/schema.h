@@ -99,6 +99,7 @@ inline constexpr const char* kVacuumSome = "PRAGMA incremental_vacuum(64)";
 
 extern const std::string_view kListEntries;
 extern const std::string_view kListRows;       ///< Row numbers.
+extern const std::string_view kListRowsByKey;  ///< Row number, arch, family.
 extern const std::string_view kFindRows;       ///< ?1 lowest digest, ?2 highest digest: up to 2 row numbers.
 extern const std::string_view kGetWholeEntry;  ///< All columns, those of kGetEntry first. ?1 row number.
 extern const std::string_view kListBad;

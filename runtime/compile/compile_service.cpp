@@ -36,6 +36,15 @@ std::function<void(std::string)> warn_through(const Log& log) {
   return [&log](const std::string& problem) { log.warn(problem); };
 }
 
+CodeOrigin origin_of(CacheLayer layer) {
+  switch (layer) {
+    case CacheLayer::kMemory: return CodeOrigin::kMemory;
+    case CacheLayer::kLocal: return CodeOrigin::kLocal;
+    case CacheLayer::kBundle: return CodeOrigin::kBundle;
+  }
+  return CodeOrigin::kMemory;
+}
+
 // Everything that decides which compiler would answer, in words.
 std::string memo_name(const BackendLocation& location) {
   return fmt::format("{} {} {}", location.backend, location.worker, fmt::join(location.libraries, " "));
@@ -47,6 +56,7 @@ std::string_view code_origin_name(CodeOrigin origin) {
   switch (origin) {
     case CodeOrigin::kMemory: return "memory";
     case CodeOrigin::kLocal: return "disk";
+    case CodeOrigin::kBundle: return "bundle";
     case CodeOrigin::kCompiled: return "compiled";
   }
   return "unknown";
@@ -70,12 +80,20 @@ Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, con
                                   cache_.directory().empty() ? "memory only" : cache_.directory(), spec.arch->name));
   }
   // 3. Name everything that can change the binary.
-  auto toolchain = toolchain_for(*spec.arch);
+  std::optional<Toolchain> toolchain = known_toolchain(*spec.arch);
   if (!toolchain) {
-    if (auto found = built_elsewhere(spec, plan)) {
+    // Before a worker is started for its compiler's identity: a bundle's kernel is wanted whichever that is.
+    if (auto found = find_in_bundles(spec, plan)) {
       return std::move(*found);
     }
-    return std::move(toolchain).error();
+    auto asked = toolchain_for(*spec.arch);
+    if (!asked) {
+      if (auto found = built_elsewhere(spec, plan)) {
+        return std::move(*found);
+      }
+      return std::move(asked).error();
+    }
+    toolchain = std::move(*asked);
   }
   SINTER_TRY(CacheKey key, cache_key_of(spec, plan, *toolchain));
 
@@ -102,7 +120,7 @@ std::optional<CompiledCode> CompileService::find(const CacheKey& key, MissCount 
   if (!hit) {
     return std::nullopt;
   }
-  return CompiledCode{std::move(hit->code), hit->layer == CacheLayer::kMemory ? CodeOrigin::kMemory : CodeOrigin::kLocal, key};
+  return CompiledCode{std::move(hit->code), origin_of(hit->layer), key};
 }
 
 // The kernel, or the failure that all others were told of.
@@ -118,10 +136,17 @@ std::optional<Result<CompiledCode>> CompileService::find_settled(const CacheKey&
 
 // The part that one thread does for all that want the key, and one process of the node for all the others.
 Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key) {
-  auto settled = find_settled(key, MissCount::kCounted);
-  if (settled) {
-    return std::move(*settled);
+  if (auto found = find(key, MissCount::kCounted)) {
+    return std::move(*found);
   }
+  // Before a remembered failure is told: the bundle may be what was to mend it.
+  if (auto found = find_in_bundles(spec, plan)) {
+    return std::move(*found);
+  }
+  if (auto failure = failures_.find(key)) {
+    return std::move(*failure);
+  }
+  std::optional<Result<CompiledCode>> settled;
   const auto look_again = [&] {
     settled = find_settled(key, MissCount::kNotAgain);
     return settled.has_value();
@@ -143,19 +168,27 @@ Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const
   return CompiledCode{std::move(code), CodeOrigin::kCompiled, std::move(key)};
 }
 
-// The newest entry that differs from what would be asked for in nothing but the compiler.
 std::optional<CompiledCode> CompileService::built_elsewhere(const KernelSpec& spec, const BodyPlan& plan) {
+  return find_but_compiler(spec, plan, cache_.keys_of_spec(spec.name(), spec.arch->name));
+}
+
+std::optional<CompiledCode> CompileService::find_in_bundles(const KernelSpec& spec, const BodyPlan& plan) {
+  return settings_.bundles.empty() ? std::nullopt
+                                   : find_but_compiler(spec, plan, cache_.bundle_keys_of_spec(spec.name(), spec.arch->name));
+}
+
+std::optional<CompiledCode> CompileService::find_but_compiler(const KernelSpec& spec, const BodyPlan& plan,
+                                                              std::vector<CacheKey> candidates) {
   const auto wanted = cache_key_of(spec, plan, Toolchain{});
   if (!wanted) {
     return std::nullopt;
   }
-  for (CacheKey& key : cache_.keys_of_spec(spec.name(), spec.arch->name)) {
+  for (CacheKey& key : candidates) {
     if (!same_but_compiler(key, *wanted)) {
       continue;
     }
     if (auto hit = cache_.lookup(key)) {
-      const CodeOrigin origin = hit->layer == CacheLayer::kMemory ? CodeOrigin::kMemory : CodeOrigin::kLocal;
-      return CompiledCode{std::move(hit->code), origin, std::move(key)};
+      return CompiledCode{std::move(hit->code), origin_of(hit->layer), std::move(key)};
     }
   }
   return std::nullopt;
@@ -233,17 +266,18 @@ void CompileService::retry_failures() {
   std::erase_if(identities_, [](const auto& entry) { return !entry.second.identity; });
 }
 
-Result<Toolchain> CompileService::toolchain_for(const Arch& arch) {
-  std::vector<std::string> candidates;
+std::vector<std::string> CompileService::backends_for(const Arch& arch) const {
   switch (arch.vendor) {
-    case Vendor::kHost: candidates = {"llvm"}; break;
-    case Vendor::kAmd: candidates = {settings_.amd_compiler}; break;
-    case Vendor::kNvidia:
-      candidates = settings_.nvidia_compiler.empty() ? std::vector<std::string>{"nvrtc", "llvm"} : std::vector<std::string>{settings_.nvidia_compiler};
-      break;
+    case Vendor::kHost: return {"llvm"};
+    case Vendor::kAmd: return {settings_.amd_compiler};
+    case Vendor::kNvidia: break;
   }
+  return settings_.nvidia_compiler.empty() ? std::vector<std::string>{"nvrtc", "llvm"} : std::vector<std::string>{settings_.nvidia_compiler};
+}
+
+Result<Toolchain> CompileService::toolchain_for(const Arch& arch) {
   std::string reasons;
-  for (const std::string& backend : candidates) {
+  for (const std::string& backend : backends_for(arch)) {
     auto identity = identity_of(backend);
     if (identity) {
       return Toolchain{backend, std::move(*identity), default_options(backend, arch)};
@@ -256,6 +290,36 @@ Result<Toolchain> CompileService::toolchain_for(const Arch& arch) {
 std::optional<std::string> CompileService::remembered_identity(const std::string& name) {
   const auto memo = cache_.compiler_identity(name);
   return memo ? open_memo(*memo) : std::nullopt;
+}
+
+std::optional<Toolchain> CompileService::known_toolchain(const Arch& arch) {
+  for (const std::string& backend : backends_for(arch)) {
+    auto identity = known_identity(backend);
+    if (identity && *identity) {
+      return Toolchain{backend, std::move(**identity), default_options(backend, arch)};
+    }
+    if (identity) {
+      return std::nullopt;  // Its worker might answer, and would go before the next compiler.
+    }
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<std::string>> CompileService::known_identity(const std::string& backend) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = identities_.find(backend); it != identities_.end() && Clock::now() < it->second.until) {
+      const Result<std::string>& identity = it->second.identity;
+      return identity ? Result<std::optional<std::string>>(*identity) : identity.error();
+    }
+  }
+  SINTER_TRY(const BackendLocation location, locations_.require(backend));
+  std::optional<std::string> known = remembered_identity(memo_name(location));
+  if (known) {
+    const std::lock_guard lock(mutex_);
+    identities_.insert_or_assign(backend, KnownIdentity{*known, Clock::time_point::max()});
+  }
+  return known;
 }
 
 Result<std::string> CompileService::identity_of(const std::string& backend) {

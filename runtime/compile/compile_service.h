@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/fork_safe_mutex.h"
 #include "base/log.h"
@@ -31,8 +32,8 @@
 namespace sinter {
 
 /// Where a code object came from.
-enum class CodeOrigin : std::uint8_t { kMemory, kLocal, kCompiled };
-std::string_view code_origin_name(CodeOrigin origin);  ///< "memory", "disk", "compiled".
+enum class CodeOrigin : std::uint8_t { kMemory, kLocal, kBundle, kCompiled };
+std::string_view code_origin_name(CodeOrigin origin);  ///< "memory", "disk", "bundle", "compiled".
 
 struct CompiledCode {
   std::shared_ptr<const CodeObject> code;
@@ -49,6 +50,7 @@ class CompileService {
 
   /// Steps 3 to 7 of a request: key, look up, render, compile, store; once per key however many threads of however many
   /// processes on one cache directory ask.
+  /// A kernel in a bundle is preferred to compiling it, even if another compiler made it.
   /// A process that cannot compile (no compiler here, or compiling is off) takes what another compiler built for the
   /// same spec, template and parameters. What a compiler made is checked against its plan before it is stored.
   /// A failure is told to all that wait and remembered for a while (SINTER_FAILURE_MEMORY_S), by other processes on the
@@ -76,8 +78,19 @@ class CompileService {
   };
 
   std::optional<std::string> remembered_identity(const std::string& name);
+  /// nullopt: only the compiler itself can say.
+  Result<std::optional<std::string>> known_identity(const std::string& backend);
+  /// The compilers for this arch, in the order in which they are asked.
+  std::vector<std::string> backends_for(const Arch& arch) const;
+  /// toolchain_for() without starting a worker: nullopt if that would take one, or if there is no compiler.
+  std::optional<Toolchain> known_toolchain(const Arch& arch);
+
   Result<std::string> identity_of(const std::string& backend);
+  /// The first entry that differs from what would be asked for in nothing but the compiler: in the local cache and in
+  /// bundles, and in bundles alone.
   std::optional<CompiledCode> built_elsewhere(const KernelSpec& spec, const BodyPlan& plan);
+  std::optional<CompiledCode> find_in_bundles(const KernelSpec& spec, const BodyPlan& plan);
+  std::optional<CompiledCode> find_but_compiler(const KernelSpec& spec, const BodyPlan& plan, std::vector<CacheKey> candidates);
   std::optional<CompiledCode> find(const CacheKey& key, MissCount count);
   std::optional<Result<CompiledCode>> find_settled(const CacheKey& key, MissCount count);
   Result<CompiledCode> find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key);

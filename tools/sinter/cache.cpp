@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cache/cache_admin.h"
+#include "tools/sinter/bundle_commands.h"
 #include "tools/sinter/command.h"
 
 namespace sinter::cli {
@@ -23,10 +24,14 @@ struct CacheCommand {
   CommonOptions common;
   std::string key, code_file, source_file;
   std::string arch, family;
+  std::string bundle;
 };
 
-Result<CacheAdmin> open_cache(const CommonOptions& options) {
-  SINTER_TRY(const Settings settings, settings_for(options));
+Result<CacheAdmin> open_cache(const CacheCommand& command) {
+  if (!command.bundle.empty()) {
+    return CacheAdmin::open_bundle(command.bundle);
+  }
+  SINTER_TRY(const Settings settings, settings_for(command.common));
   if (settings.cache_dir.empty()) {
     return make_error(ErrorCode::kInvalidRequest, "no cache directory: HOME is not set; give --cache DIR or set SINTER_CACHE_DIR");
   }
@@ -56,10 +61,11 @@ int list_nothing(const std::string& directory, bool json) {
 
 int list(const CacheCommand& options) {
   const bool json = options.common.json;
-  if (const auto settings = settings_for(options.common); settings && !settings->cache_dir.empty() && !CacheAdmin::exists(settings->cache_dir)) {
+  if (const auto settings = settings_for(options.common);
+      options.bundle.empty() && settings && !settings->cache_dir.empty() && !CacheAdmin::exists(settings->cache_dir)) {
     return list_nothing(settings->cache_dir, json);
   }
-  auto admin = open_cache(options.common);
+  auto admin = open_cache(options);
   if (!admin) {
     return fail(admin.error(), json);
   }
@@ -157,7 +163,7 @@ ordered_json to_json_object(const CacheEntry& entry) {
 
 int show(const CacheCommand& options) {
   const bool json = options.common.json;
-  auto admin = open_cache(options.common);
+  auto admin = open_cache(options);
   if (!admin) {
     return fail(admin.error(), json);
   }
@@ -186,7 +192,10 @@ int show(const CacheCommand& options) {
 
 int verify(const CacheCommand& options) {
   const bool json = options.common.json;
-  auto admin = open_cache(options.common);
+  if (!options.bundle.empty()) {
+    return verify_bundle_file(options.bundle, json);
+  }
+  auto admin = open_cache(options);
   if (!admin) {
     return fail(admin.error(), json);
   }
@@ -220,6 +229,7 @@ void add_cache(CLI::App& app, int& status) {
   command->require_subcommand(1);
 
   CLI::App* list_command = command->add_subcommand("list", "One line for each kernel");
+  list_command->add_option("--from", options->bundle, "a bundle instead of the cache")->type_name("FILE");
   list_command->add_option("--arch", options->arch, "only this arch");
   list_command->add_option("--family", options->family, "only this family");
   add_common_options(*list_command, options->common);
@@ -227,17 +237,20 @@ void add_cache(CLI::App& app, int& status) {
 
   CLI::App* show_command = command->add_subcommand("show", "Everything about one kernel: facts, key fields, compiler, log");
   show_command->add_option("key", options->key, "its key, or the first digits of it")->required();
+  show_command->add_option("--from", options->bundle, "a bundle instead of the cache")->type_name("FILE");
   show_command->add_option("--code-object", options->code_file, "write the code object to a file")->type_name("FILE");
   show_command->add_option("--source", options->source_file, "write the generated source to a file")->type_name("FILE");
   add_common_options(*show_command, options->common);
   show_command->callback([options, &status] { status = show(*options); });
 
   CLI::App* verify_command = command->add_subcommand("verify", "Check every entry against its digests, and the file itself");
+  verify_command->add_option("file", options->bundle, "a bundle, with its manifest, instead of the cache")->type_name("FILE");
   add_common_options(*verify_command, options->common);
   verify_command->callback([options, &status] { status = verify(*options); });
 
   add_cache_forget(*command, status);
   add_cache_gc(*command, status);
+  add_cache_bundles(*command, status);
 }
 
 }  // namespace sinter::cli

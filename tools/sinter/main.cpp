@@ -45,6 +45,7 @@ int main(int argc, char** argv) try {
   sinter::cli::add_prebuild(app, status);
   sinter::cli::add_check(app, status);
   sinter::cli::add_cache(app, status);
+  sinter::cli::add_key(app, status);
   sinter::cli::add_devices(app, status);
   sinter::cli::add_doctor(app, status);
   sinter::cli::add_explain(app, status);
