@@ -19,6 +19,7 @@ bool is_sound(std::int64_t value) { return value > 0; }
 bool is_sound(double value) { return std::isfinite(value) && value > 0; }
 bool is_sound(const std::string& value) { return !value.empty(); }
 bool is_sound(bool) { return true; }
+bool is_sound(const VskipSafety&) { return true; }  // Any word for a driver may stand in a range.
 
 }  // namespace
 
