@@ -181,11 +181,13 @@ TEST_CASE("grouped GEMM on a simulated device agrees with float64, and vskip cha
     CHECK(gemm.relative_error(expected) < kAllowedError);
     CHECK(gemm.run(amd, on) == expected);
     const auto after = testing::counters();
-    // Without vskip, branches go around the stores of padding rows; with it, they are issued and not executed.
+    const std::uint64_t off_memory = between.vector_memory_instructions - before.vector_memory_instructions;
+    const std::uint64_t on_memory = after.vector_memory_instructions - between.vector_memory_instructions;
+    // Each store that is skipped is one that is issued with no active lane without vskip. Nothing else is skipped.
     CHECK(between.skipped_instructions == before.skipped_instructions);
     CHECK(after.skipped_instructions > between.skipped_instructions);
-    CHECK(after.vector_memory_instructions - between.vector_memory_instructions ==
-          between.vector_memory_instructions - before.vector_memory_instructions);
+    CHECK(on_memory < off_memory);
+    CHECK(off_memory - on_memory == after.skipped_instructions - between.skipped_instructions);
     CHECK(after.launches == between.launches + 1);
   }
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Stores of whole rows where some rows are padding, skipped by a branch or by S_SETVSKIP.
+// Stores of whole rows where some rows are padding, masked by EXEC or skipped by S_SETVSKIP.
+//
+// With EXEC the stores of padding rows are issued and have no active lane, the way of AMD's own kernels without vskip;
+// with VSKIP they are not issued. Branches around them would cost more than either where rows alternate, and compilers
+// put one before every store that they mask themselves: both ways are asm statements.
 //
 // S_SETVSKIP s, b sets the wave's VSKIP mode to bit b of the scalar s; while it is 1, vector and memory instructions
 // are not issued. Four facts shape this file (CDNA3 ISA manual: S_SETVSKIP, and the table of manual wait states):
@@ -40,11 +44,45 @@ inline constexpr int kGuardedRows = 4;
                  [r0] "s"(r0), [r1] "s"(r1), [r2] "s"(r2), [r3] "s"(r3)                                              \
                : "memory")
 
+// One store of the lanes that were active before, or of none.
+#define SINTER_MASKING(bit, store)                           \
+  "s_bitcmp0_b32 %[padding], " #bit "\n"                     \
+  "s_cselect_b64 exec, %[active], 0\n"                       \
+  store " %[offset], %[v" #bit "], %[r" #bit "]\n"
+
+// More stores are in flight than the compiler counts: it waits longer for older loads, never shorter.
+#define SINTER_MASKING_ROWS(store)                                                                                   \
+  asm volatile("s_mov_b64 %[active], exec\n"                                                                         \
+               "s_nop 1\n"                                                                                           \
+               SINTER_MASKING(0, store)                                                                              \
+               SINTER_MASKING(1, store)                                                                              \
+               SINTER_MASKING(2, store)                                                                              \
+               SINTER_MASKING(3, store)                                                                              \
+               "s_mov_b64 exec, %[active]"                                                                           \
+               : [active] "=&s"(active)                                                                              \
+               : [padding] "s"(mask), [offset] "v"(offset), [v0] "v"(v0), [v1] "v"(v1), [v2] "v"(v2), [v3] "v"(v3),  \
+                 [r0] "s"(r0), [r1] "s"(r1), [r2] "s"(r2), [r3] "s"(r3)                                              \
+               : "memory", "scc")
+
+// `way` is SKIPPING or MASKING.
+#define SINTER_GUARDED_ROWS(way)                                                 \
+  if constexpr (sizeof(T) == 2) {                                                \
+    const U32 v0 = values[0], v1 = values[1], v2 = values[2], v3 = values[3];    \
+    SINTER_##way##_ROWS("global_store_short");                                   \
+  } else {                                                                       \
+    const T v0 = values[0], v1 = values[1], v2 = values[2], v3 = values[3];      \
+    if constexpr (sizeof(T) == 4) {                                              \
+      SINTER_##way##_ROWS("global_store_dword");                                 \
+    } else {                                                                     \
+      SINTER_##way##_ROWS("global_store_dwordx2");                               \
+    }                                                                            \
+  }
+
 /// Stores values[i] at rows + i * stride + offset, for those of kGuardedRows rows whose bit in `padding` is 0.
 ///
 /// `offset` is this lane's, in bytes; all else is uniform over the wave. Lanes that are not active store nothing.
-template <class T>
-SINTER_DEVICE void store_rows_skipping(int padding, Global<U8>* rows, long long stride, U32 offset,
+template <bool kVskip, class T>
+SINTER_DEVICE void store_guarded_rows(int padding, Global<U8>* rows, long long stride, U32 offset,
                                        const T (&values)[kGuardedRows]) {
   static_assert(sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8, "a lane stores 2, 4 or 8 bytes");
   // Compilers compute some uniform values in vector registers and cannot move them for an asm operand.
@@ -53,19 +91,17 @@ SINTER_DEVICE void store_rows_skipping(int padding, Global<U8>* rows, long long 
   Global<U8>* r1 = uniform(rows + stride);
   Global<U8>* r2 = uniform(rows + 2 * stride);
   Global<U8>* r3 = uniform(rows + 3 * stride);
-  if constexpr (sizeof(T) == 2) {
-    const U32 v0 = values[0], v1 = values[1], v2 = values[2], v3 = values[3];
-    SINTER_SKIPPING_ROWS("global_store_short");
+  if constexpr (kVskip) {
+    SINTER_GUARDED_ROWS(SKIPPING)
   } else {
-    const T v0 = values[0], v1 = values[1], v2 = values[2], v3 = values[3];
-    if constexpr (sizeof(T) == 4) {
-      SINTER_SKIPPING_ROWS("global_store_dword");
-    } else {
-      SINTER_SKIPPING_ROWS("global_store_dwordx2");
-    }
+    U64 active;
+    SINTER_GUARDED_ROWS(MASKING)
   }
 }
 
+#undef SINTER_GUARDED_ROWS
+#undef SINTER_MASKING_ROWS
+#undef SINTER_MASKING
 #undef SINTER_SKIPPING_ROWS
 #undef SINTER_SKIPPING
 
@@ -81,18 +117,11 @@ SINTER_DEVICE void store_rows(int valid, Global<U8>* rows, long long stride, U32
     for (int i = 0; i < kRows; ++i) *reinterpret_cast<Global<T>*>(rows + i * stride + offset) = values[i];
     return;
   }
-  if constexpr (kVskip) {
 #pragma unroll
-    for (int i = 0; i < kRows; i += kGuardedRows) {
-      const T four[kGuardedRows] = {values[i], values[i + 1], values[i + 2], values[i + 3]};
-      const int padding = (0xf << clamp(valid - i, 0, kGuardedRows)) & 0xf;
-      store_rows_skipping(padding, rows + i * stride, stride, offset, four);
-    }
-  } else {
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      if (i < valid) *reinterpret_cast<Global<T>*>(rows + i * stride + offset) = values[i];
-    }
+  for (int i = 0; i < kRows; i += kGuardedRows) {
+    const T four[kGuardedRows] = {values[i], values[i + 1], values[i + 2], values[i + 3]};
+    const int padding = (0xf << clamp(valid - i, 0, kGuardedRows)) & 0xf;
+    store_guarded_rows<kVskip>(padding, rows + i * stride, stride, offset, four);
   }
 }
 
