@@ -192,6 +192,41 @@ TEST_CASE("grouped GEMM on a simulated device agrees with float64, and vskip cha
   }
 }
 
+TEST_CASE("the kernels pass every check of registers, waits and wait states") {
+  SimulatedAmd amd;
+  auto* const set_checks = testing::simulator_function<void(std::uint32_t)>("sinter_simhip_set_checks");
+  set_checks(SINTER_SIMHIP_CHECK_WAITS | SINTER_SIMHIP_CHECK_UNWRITTEN | SINTER_SIMHIP_CHECK_WAIT_STATES);
+  for (const std::string_view vskip : {"off", "on"}) {
+    for (const bool is_fp8 : {false, true}) {
+      const Gemm gemm(is_fp8);
+      CHECK(gemm.relative_error(gemm.run(amd, amd.kernel("grouped_gemm", gemm.params(vskip)))) < kAllowedError);
+    }
+    check_quantize(amd, {{"k", std::to_string(kQuantizeK)}}, {{"vskip", std::string(vskip)}});
+  }
+  set_checks(0);
+}
+
+// What a padding row loses here feeds stores that are skipped too; simhip_checks_test has a kernel that breaks.
+TEST_CASE("preemption changes no bit where the trap handler clears VSKIP or the kernel does not use it") {
+  SimulatedAmd amd;
+  auto* const set_preemption =
+      testing::simulator_function<void(std::uint32_t, std::uint32_t, int)>("sinter_simhip_set_preemption");
+  const Gemm gemm(false);
+  const Kernel& on = amd.kernel("grouped_gemm", gemm.params("on"));
+  const Kernel& off = amd.kernel("grouped_gemm", gemm.params("off"));
+  const std::vector<std::uint16_t> expected = gemm.run(amd, off);
+  constexpr int kOldHandler = 0, kFixedHandler = 1;
+  const std::uint64_t before = testing::counters().preemptions;
+  for (std::uint32_t seed = 0; seed < 2; ++seed) {
+    set_preemption(100, seed, kFixedHandler);
+    CHECK(gemm.run(amd, on) == expected);
+    set_preemption(100, seed, kOldHandler);
+    CHECK(gemm.run(amd, off) == expected);
+  }
+  set_preemption(0, 0, kOldHandler);
+  CHECK(testing::counters().preemptions > before);
+}
+
 TEST_CASE("quantize on a simulated device gives the host's bits") {
   SimulatedAmd amd;
   for (const std::string_view scale : {"exact", "pow2"}) {

@@ -109,7 +109,9 @@ class SimulatedAmd {
 
   /// What goes wrong in one work-group of 128 threads of such a kernel, whose argument is a buffer of 512 bytes.
   std::string fault_of(std::string_view source) const {
-    const CodeObject code = compile(device().properties.arch, source);
+    return fault_of_code(compile(device().properties.arch, source));
+  }
+  std::string fault_of_code(const CodeObject& code) const {
     const LaunchShape shape{.grid = {1, 1, 1}, .block = {128, 1, 1}};
     const auto kernel = driver().load(0, code, shape);
     REQUIRE(kernel);

@@ -90,12 +90,14 @@ KernelCode describe(std::string_view name, const Descriptor& descriptor, std::ui
   kernel.vector_registers = (bits(descriptor.compute_pgm_rsrc1, 0, 6) + 1) * 8;  // in eights from gfx90a on
   kernel.max_threads = 1024;
   kernel.user_scalars = bits(descriptor.compute_pgm_rsrc2, 1, 5);
-  // In this order: scratch's buffer, dispatch packet, queue, arguments. The first three are not provided, and compilers
-  // ask for them on suspicion: their registers hold what no instruction wrote, which is no address.
+  // In this order: scratch's buffer, dispatch packet, queue, arguments. The first and third are not provided, and
+  // compilers ask for them on suspicion: their registers hold what no instruction wrote, which is no address.
   const unsigned properties = descriptor.kernel_code_properties;
   kernel.has_argument_pointer = (properties & 8U) != 0;
   kernel.argument_pointer = static_cast<std::uint16_t>(4 * bits(properties, 0, 1) + 2 * bits(properties, 1, 1) +
                                                        2 * bits(properties, 2, 1));
+  kernel.has_packet_pointer = (properties & 2U) != 0;
+  kernel.packet_pointer = static_cast<std::uint16_t>(4 * bits(properties, 0, 1));
   for (unsigned axis = 0; axis < 3; ++axis) {
     kernel.has_group_id[axis] = bits(descriptor.compute_pgm_rsrc2, 7 + axis, 1) != 0;
   }
@@ -129,6 +131,26 @@ Result<std::vector<KernelCode>> read_kernels(const ElfFile& file, const Section&
   return kernels;
 }
 
+std::uint32_t number_of(llvm::msgpack::DocNode& node) {
+  return node.getKind() == llvm::msgpack::Type::UInt ? static_cast<std::uint32_t>(node.getUInt()) : 0;
+}
+
+std::vector<KernelArgument> arguments_of(llvm::msgpack::MapDocNode& kernel) {
+  std::vector<KernelArgument> arguments;
+  llvm::msgpack::DocNode& list = kernel[".args"];
+  if (!list.isArray()) {
+    return arguments;
+  }
+  for (llvm::msgpack::DocNode& entry : list.getArray()) {
+    if (entry.isMap() && entry.getMap()[".value_kind"].isString()) {
+      llvm::msgpack::MapDocNode& fields = entry.getMap();
+      arguments.push_back(
+          {number_of(fields[".offset"]), number_of(fields[".size"]), fields[".value_kind"].getString().str()});
+    }
+  }
+  return arguments;
+}
+
 /// Takes from a note's metadata what descriptors do not have.
 void add_metadata(llvm::StringRef metadata, std::vector<KernelCode>& kernels) {
   llvm::msgpack::Document document;
@@ -148,6 +170,9 @@ void add_metadata(llvm::StringRef metadata, std::vector<KernelCode>& kernels) {
     const auto kernel = std::ranges::find_if(kernels, [&name](const KernelCode& candidate) {
       return name.isString() && candidate.name == std::string_view(name.getString());
     });
+    if (kernel != kernels.end()) {
+      kernel->arguments = arguments_of(entry.getMap());
+    }
     if (kernel != kernels.end() && threads.getKind() == llvm::msgpack::Type::UInt) {
       kernel->max_threads = static_cast<std::uint32_t>(threads.getUInt());
     }

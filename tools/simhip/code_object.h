@@ -15,18 +15,29 @@
 
 namespace sinter::sim {
 
+/// One argument by the notes. Hidden ones are the launch's: block counts and the like.
+struct KernelArgument {
+  std::uint32_t offset = 0, bytes = 0;
+  std::string kind;  ///< "by_value", "global_buffer", "hidden_block_count_x".
+
+  bool is_hidden() const { return kind.starts_with("hidden_"); }
+};
+
 /// What a kernel's descriptor and notes say.
 struct KernelCode {
   std::string name;
   std::uint32_t entry = 0;  ///< Dword in the text.
   std::uint32_t lds_bytes = 0;
   std::uint32_t scratch_bytes = 0;
-  std::uint32_t argument_bytes = 0;
+  std::uint32_t argument_bytes = 0;  ///< With the hidden ones.
+  std::vector<KernelArgument> arguments;
   std::uint32_t vector_registers = 0;  ///< As allocated: both kinds together.
   std::uint32_t max_threads = 0;
   std::uint32_t user_scalars = 0;  ///< The work-group's number follows them.
   bool has_argument_pointer = false;
   std::uint16_t argument_pointer = 0;  ///< The first of its two scalar registers.
+  bool has_packet_pointer = false;  ///< To the dispatch packet: work-group and grid sizes.
+  std::uint16_t packet_pointer = 0;
   std::array<bool, 3> has_group_id{};
   std::string problem;  ///< Why the simulator cannot run it; empty if it can.
 };

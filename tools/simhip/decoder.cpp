@@ -92,8 +92,8 @@ class Disassembler {
     return made;
   }
 
-  /// The size in bytes and text of the first instruction; 0 if there is none.
-  std::size_t decode(std::span<const std::byte> code, std::string& text) {
+  /// The size in bytes, text and facts of the first instruction; 0 if there is none.
+  std::size_t decode(std::span<const std::byte> code, std::string& text, InstructionFacts& facts) {
     llvm::MCInst instruction;
     std::uint64_t size = 0;
     const llvm::ArrayRef<std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(code.data()),
@@ -109,6 +109,7 @@ class Disassembler {
     const std::size_t begin = printed.find_first_not_of(' ');
     const std::size_t end = printed.find_last_not_of(' ');
     text = begin == std::string::npos ? std::string() : printed.substr(begin, end - begin + 1);
+    facts = facts_of(instruction, *instructions_, *registers_, text, std::string_view(subtarget_->getCPU()));
     return static_cast<std::size_t>(size);
   }
 
@@ -162,11 +163,12 @@ Result<DecodedText> decode_text(const std::string& arch, std::span<const std::by
   Instruction unknown;
   unknown.execute = fault_unknown;
   decoded.instructions.assign(dwords + 1, unknown);
+  decoded.facts.assign(dwords + 1, {});
   decoded.texts.assign(dwords + 1, "(no instruction)");
   decoded.problems.assign(dwords + 1, "control left the instructions");
   for (std::size_t at = 0; at < dwords;) {
     std::string text;
-    const std::size_t bytes = disassembler->decode(code.subspan(at * kDwordBytes), text);
+    const std::size_t bytes = disassembler->decode(code.subspan(at * kDwordBytes), text, decoded.facts[at]);
     if (bytes == 0) {
       decoded.problems[at] = "LLVM knows no instruction of these bits";
       ++at;

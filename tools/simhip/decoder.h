@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "tools/simhip/instruction.h"
+#include "tools/simhip/instruction_facts.h"
 
 namespace sinter::sim {
 
@@ -19,6 +20,7 @@ namespace sinter::sim {
 struct DecodedText {
   std::uint64_t address = 0;  ///< In the code object, of the first dword.
   std::vector<Instruction> instructions;
+  std::vector<InstructionFacts> facts;  ///< For the checks.
   std::vector<std::string> texts;     ///< As LLVM prints them.
   std::vector<std::string> problems;  ///< Empty where the instruction is known.
 };

@@ -32,6 +32,7 @@ LaunchResult execute(const Launch& launch) {
     const std::lock_guard lock(mutex);
     result.counts.instructions += runner.counts().instructions;
     result.counts.vector_memory += runner.counts().vector_memory;
+    result.counts.preemptions += runner.counts().preemptions;
     result.counts.skipped += runner.counts().skipped;
     if (!result.fault) {
       result.fault = std::move(fault);

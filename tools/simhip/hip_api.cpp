@@ -81,9 +81,23 @@ void sinter_simhip_get_fault(char* text, std::uint64_t bytes) {
   copy_text(text, bytes, fault ? fault->message : std::string());
 }
 
+void sinter_simhip_set_checks(std::uint32_t checks) {
+  if (SimulatedDevice* const simulated = device(); simulated != nullptr) {
+    simulated->set_checks(checks);
+  }
+}
+
 void sinter_simhip_fault_on_unwritten_lds(int on) {
   if (SimulatedDevice* const simulated = device(); simulated != nullptr) {
-    simulated->set_unwritten_lds(on != 0 ? Lds::Unwritten::kIsFault : Lds::Unwritten::kIsPoison);
+    const std::uint32_t others = simulated->checks() & ~std::uint32_t{kCheckUnwrittenLds};
+    simulated->set_checks(others | (on != 0 ? kCheckUnwrittenLds : 0U));
+  }
+}
+
+void sinter_simhip_set_preemption(std::uint32_t one_in, std::uint32_t seed, int fixed_handler) {
+  if (SimulatedDevice* const simulated = device(); simulated != nullptr) {
+    const TrapHandler handler = fixed_handler != 0 ? TrapHandler::kFixed : TrapHandler::kOld;
+    simulated->set_preemption({.one_in = one_in, .seed = seed, .handler = handler});
   }
 }
 
@@ -126,6 +140,11 @@ int hipDeviceReset() {
     simulated.reset();
     return kHipSuccess;
   });
+}
+
+int hipDeviceGet(int* device, int ordinal) {
+  *device = ordinal;
+  return check_ordinal(ordinal);
 }
 
 int hipDeviceGetName(char* name, int bytes, int ordinal) {
@@ -200,6 +219,9 @@ int hipMemcpyAsync(void* to, const void* from, std::size_t bytes, int kind, Stre
 
 int hipMemcpyHtoD(void* to, void* from, std::size_t bytes) { return hipMemcpy(to, from, bytes, kHostToDevice); }
 int hipMemcpyDtoH(void* to, void* from, std::size_t bytes) { return hipMemcpy(to, from, bytes, kDeviceToHost); }
+int hipMemcpyDtoD(void* to, void* from, std::size_t bytes) { return hipMemcpy(to, from, bytes, kDeviceToDevice); }
+int hipMemcpyHtoDAsync(void* to, void* from, std::size_t bytes, Stream*) { return hipMemcpyHtoD(to, from, bytes); }
+int hipMemcpyDtoHAsync(void* to, void* from, std::size_t bytes, Stream*) { return hipMemcpyDtoH(to, from, bytes); }
 
 int hipMemset(void* to, int value, std::size_t bytes) {
   return with_device([&](SimulatedDevice& simulated) -> int {
@@ -209,6 +231,29 @@ int hipMemset(void* to, int value, std::size_t bytes) {
     }
     return status;
   });
+}
+
+int hipMemsetAsync(void* to, int value, std::size_t bytes, Stream*) { return hipMemset(to, value, bytes); }
+int hipMemsetD8(void* to, unsigned char value, std::size_t bytes) { return hipMemset(to, value, bytes); }
+
+int hipMemsetD32(void* to, int value, std::size_t count) {
+  return with_device([&](SimulatedDevice& simulated) -> int {
+    const HipStatus status = check_device_side(simulated, to, count * sizeof value);
+    if (status == kHipSuccess) {
+      std::fill_n(static_cast<int*>(to), count, value);
+    }
+    return status;
+  });
+}
+
+/// The device's memory is the host's: pinned memory is an allocation like others.
+int hipHostMalloc(void** pointer, std::size_t bytes, unsigned) { return hipMalloc(pointer, bytes); }
+int hipHostFree(void* pointer) { return hipFree(pointer); }
+
+int hipMemGetInfo(std::size_t* free, std::size_t* total) {
+  const int status = hipDeviceTotalMem(total, 0);
+  *free = *total;
+  return status;
 }
 
 int hipMemGetAddressRange(void** base, std::size_t* bytes, void* pointer) {
@@ -228,6 +273,9 @@ int hipStreamCreate(Stream** stream) {
   return *stream != nullptr ? kHipSuccess : failing(kHipOutOfMemory);
 }
 
+int hipStreamCreateWithFlags(Stream** stream, unsigned) { return hipStreamCreate(stream); }
+int hipStreamQuery(Stream*) { return hipDeviceSynchronize(); }
+int hipStreamWaitEvent(Stream*, Event*, unsigned) { return kHipSuccess; }
 int hipStreamSynchronize(Stream*) { return hipDeviceSynchronize(); }
 
 int hipStreamDestroy(Stream* stream) {
@@ -239,6 +287,9 @@ int hipEventCreate(Event** event) {
   *event = new (std::nothrow) Event;
   return *event != nullptr ? kHipSuccess : failing(kHipOutOfMemory);
 }
+
+int hipEventCreateWithFlags(Event** event, unsigned) { return hipEventCreate(event); }
+int hipEventQuery(Event*) { return hipDeviceSynchronize(); }
 
 int hipEventDestroy(Event* event) {
   delete event;

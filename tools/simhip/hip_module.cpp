@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <utility>
@@ -14,6 +16,7 @@
 
 #include "runtime/device/hip_api.h"
 #include "tools/simhip/hip_session.h"
+#include "tools/simhip/launch_arguments.h"
 
 using namespace sinter::sim;
 namespace hip = sinter::hip;
@@ -23,7 +26,7 @@ namespace {
 constexpr std::uint32_t kRegistersPerSimd = 512;  // of each lane, both kinds, from gfx90a on
 constexpr std::uint32_t kSimdsPerUnit = 4;
 constexpr std::uint32_t kMaxWavesPerSimd = 8;
-constexpr std::size_t kArgumentAlignment = 64;
+constexpr std::size_t kLeastImageBytes = 64;  // an ELF header
 
 /// The argument buffer of a launch's `extra` list; null if the list is not of that form.
 bool read_extra(void** extra, std::span<const std::byte>& arguments) {
@@ -74,39 +77,24 @@ HipStatus check_shape(const SimulatedDevice& simulated, const Launch& launch) {
   return kHipSuccess;
 }
 
-/// Copies the arguments to where a device has them: aligned, and outside of every allocation.
-class ArgumentSegment {
- public:
-  explicit ArgumentSegment(std::span<const std::byte> from) : storage_(from.size() + kArgumentAlignment) {
-    void* begin = storage_.data();
-    std::size_t space = storage_.size();
-    begin_ = static_cast<std::byte*>(std::align(kArgumentAlignment, from.size(), begin, space));
-    bytes_ = from.size();
-    std::ranges::copy(from, begin_);
-  }
-  std::span<const std::byte> bytes() const { return {begin_, bytes_}; }
-
- private:
-  std::vector<std::byte> storage_;
-  std::byte* begin_ = nullptr;
-  std::size_t bytes_ = 0;
-};
-
-int run(SimulatedDevice& simulated, Launch& launch, std::span<const std::byte> arguments) {
+int run(SimulatedDevice& simulated, Launch& launch, void** parameters, void** extra) {
   if (const HipStatus status = check_shape(simulated, launch); status != kHipSuccess) {
     return status;
   }
-  const KernelCode& kernel = *launch.kernel;
-  if (arguments.size() != kernel.argument_bytes) {
-    return failing(kHipNotSupported, fmt::format("{} bytes of arguments, the kernel takes {}: hidden arguments are not "
-                                                 "simulated",
-                                                 arguments.size(), kernel.argument_bytes));
+  std::span<const std::byte> buffer;
+  if (parameters == nullptr && launch.kernel->argument_bytes != 0 && !read_extra(extra, buffer)) {
+    return failing(kHipInvalidValue, "there are neither kernelParams nor a buffer in `extra`");
+  }
+  const Result<LaunchArguments> arguments = parameters != nullptr
+                                                ? LaunchArguments::from_pointers(launch, parameters)
+                                                : LaunchArguments::from_buffer(launch, buffer);
+  if (!arguments) {
+    return failing(kHipInvalidValue, arguments.error().message);
   }
   if (const HipStatus status = device_status(simulated); status != kHipSuccess) {
     return status;
   }
-  const ArgumentSegment segment(arguments);
-  launch.arguments = segment.bytes();
+  arguments->attach(launch);
   simulated.launch(launch);
   if (const auto fault = simulated.fault()) {
     std::fprintf(stderr, "libsinter-simhip: %s\n", fault->message.c_str());
@@ -143,6 +131,19 @@ int hipModuleLoadData(Module** module, const void* image) {
   }
   *module = loaded.release();
   return kHipSuccess;
+}
+
+int hipModuleLoadDataEx(Module** module, const void* image, unsigned, void*, void**) {
+  return hipModuleLoadData(module, image);
+}
+
+int hipModuleLoad(Module** module, const char* path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string image{std::istreambuf_iterator<char>(file), {}};
+  if (!file || image.size() < kLeastImageBytes) {
+    return failing(kHipInvalidValue, fmt::format("{} is no file that can be read as a code object", path));
+  }
+  return hipModuleLoadData(module, image.data());
 }
 
 int hipModuleUnload(Module* module) {
@@ -195,17 +196,13 @@ int hipModuleLaunchKernel(const Function* function, unsigned grid_x, unsigned gr
   if (simulated == nullptr) {
     return kHipInvalidValue;
   }
-  std::span<const std::byte> arguments;
-  if (parameters != nullptr || !read_extra(extra, arguments)) {
-    return failing(kHipNotSupported, "arguments are taken as a buffer in `extra` alone");
-  }
   Launch launch;
   launch.code = &function->module->code;
   launch.kernel = function->kernel;
   launch.grid = {grid_x, grid_y, grid_z};
   launch.block = {block_x, block_y, block_z};
   launch.dynamic_lds_bytes = dynamic_lds_bytes;
-  return run(*simulated, launch, arguments);
+  return run(*simulated, launch, parameters, extra);
 }
 
 }  // extern "C"

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/simhip/hip_session.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 namespace sinter::sim {
@@ -19,9 +22,64 @@ LastError& last() {
   return error;
 }
 
+std::string_view variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? std::string_view() : value;
+}
+
+Result<std::uint32_t> read_checks(std::string_view list) {
+  static constexpr std::pair<std::string_view, std::uint32_t> kNames[] = {
+      {"waits", kCheckWaits},
+      {"unwritten", kCheckUnwritten},
+      {"states", kCheckWaitStates},
+      {"lds", kCheckUnwrittenLds},
+      {"all", kCheckWaits | kCheckUnwritten | kCheckWaitStates | kCheckUnwrittenLds}};
+  std::uint32_t checks = kNoChecks;
+  while (!list.empty()) {
+    const std::string_view word = list.substr(0, list.find(','));
+    const auto found = std::ranges::find(kNames, word, &std::pair<std::string_view, std::uint32_t>::first);
+    if (found == std::end(kNames)) {
+      return make_error(ErrorCode::kInvalidRequest, "SINTER_SIMHIP_CHECKS has \"" + std::string(word) +
+                                                        "\": known are waits, unwritten, states, lds and all");
+    }
+    checks |= found->second;
+    list.remove_prefix(std::min(list.size(), word.size() + 1));
+  }
+  return checks;
+}
+
+/// "1000" or "1000,7"; nothing is never.
+Result<PreemptionOptions> read_preemption(std::string_view text) {
+  PreemptionOptions options;
+  const std::size_t comma = std::min(text.find(','), text.size());
+  const auto is_read = [](std::string_view digits, std::uint32_t& value) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc() && end == digits.data() + digits.size();
+  };
+  const bool is_valid = text.empty() || (is_read(text.substr(0, comma), options.one_in) &&
+                                         (comma == text.size() || is_read(text.substr(comma + 1), options.seed)));
+  if (!is_valid) {
+    return make_error(ErrorCode::kInvalidRequest, "SINTER_SIMHIP_PREEMPT=" + std::string(text) +
+                                                      " is not \"instructions\" or \"instructions,seed\"");
+  }
+  return options;
+}
+
 Result<std::unique_ptr<SimulatedDevice>> create_device() {
   const char* const name = std::getenv("SINTER_SIMHIP_DEVICE");
-  return SimulatedDevice::create(name == nullptr || *name == '\0' ? "MI300X" : name);
+  SINTER_TRY(auto made, SimulatedDevice::create(name == nullptr || *name == '\0' ? "MI300X" : name));
+  SINTER_TRY(const std::uint32_t checks, read_checks(variable("SINTER_SIMHIP_CHECKS")));
+  SINTER_TRY(PreemptionOptions preemption, read_preemption(variable("SINTER_SIMHIP_PREEMPT")));
+  const bool is_fixed = std::string_view(simulated_driver()).starts_with("simhip-fixed");
+  preemption.handler = is_fixed ? TrapHandler::kFixed : TrapHandler::kOld;
+  made->set_checks(checks);
+  made->set_preemption(preemption);
+  return made;
+}
+
+std::string driver_words() {
+  const char* const words = std::getenv("SINTER_SIMHIP_DRIVER");
+  return words == nullptr || *words == '\0' ? "simhip 1" : words;
 }
 
 std::string driver_words() {

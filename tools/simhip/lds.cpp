@@ -5,10 +5,13 @@
 
 #include <fmt/format.h>
 
+#include "tools/simhip/wave_checks.h"
+
 namespace sinter::sim {
 
 namespace {
 constexpr std::uint32_t kWordBytes = 4;
+constexpr std::uint32_t kLost = 0xdeadbeef;
 constexpr std::uint32_t kPoison = 0x7fc07fc0;  // NaN, as float and as bf16
 }  // namespace
 
@@ -16,6 +19,12 @@ void Lds::reset(std::size_t bytes) {
   bytes_ = bytes;
   words_.resize(std::max(words_.size(), (bytes + kWordBytes - 1) / kWordBytes));
   first_epoch_ = ++epoch_;
+}
+
+void Lds::lose() {
+  for (Word& word : words_) {
+    word.value = kLost;
+  }
 }
 
 bool Lds::check_range(Wave& wave, std::uint32_t address, unsigned bytes) {
@@ -45,6 +54,14 @@ bool Lds::note_read(Wave& wave, Word& word, std::uint32_t address) {
               fmt::format("LDS race: word {} was written by wave {} since the last barrier", address, word.writer));
     return false;
   }
+  // LDS serves a wave in order, but not its loads from memory, and not other waves.
+  if (!waves_.empty() && word.write_epoch >= first_epoch_ && word.ticket != 0 &&
+      (word.writer != wave.index || word.is_from_memory) &&
+      !waves_[word.writer]->is_done(word.ticket)) {
+    wave.stop(FaultKind::kIllegalCode,
+              fmt::format("LDS word {} is read before wave {} waited for its write", address, word.writer));
+    return false;
+  }
   word.readers = (word.read_epoch == epoch_ ? word.readers : 0) | 1U << wave.index;
   word.read_epoch = epoch_;
   return true;
@@ -60,6 +77,8 @@ bool Lds::note_write(Wave& wave, Word& word, std::uint32_t address) {
   }
   word.write_epoch = epoch_;
   word.writer = wave.index;
+  word.ticket = wave.checks != nullptr ? wave.checks->ticket() : 0;
+  word.is_from_memory = wave.lds_writes_are_loads;
   return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "tools/simhip/wave.h"
@@ -22,6 +23,10 @@ class Lds {
 
   /// A new work-group.
   void reset(std::size_t bytes);
+  /// Who may have writes in flight; empty without checks.
+  void watch(std::vector<const WaveChecks*> waves) { waves_ = std::move(waves); }
+  /// What a wave that saved nothing finds when it is put back.
+  void lose();
   /// All waves of the work-group met.
   void pass_barrier() { ++epoch_; }
 
@@ -38,6 +43,8 @@ class Lds {
     std::uint32_t writer = 0;
     std::uint32_t readers = 0;  ///< A bit per wave, in read_epoch.
     std::uint32_t value = 0;
+    bool is_from_memory = false;
+    std::uint32_t ticket = 0;  ///< The writer's operation.
   };
 
   bool check_range(Wave& wave, std::uint32_t address, unsigned bytes);
@@ -46,6 +53,7 @@ class Lds {
 
   const Unwritten unwritten_;
   std::vector<Word> words_;
+  std::vector<const WaveChecks*> waves_;  // by their numbers
   std::size_t bytes_ = 0;
   std::uint64_t epoch_ = 0, first_epoch_ = 0;
 };

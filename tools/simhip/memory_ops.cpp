@@ -4,6 +4,7 @@
 // and a 32-bit offset per lane; every lane's access is checked against the device's allocations.
 
 #include <array>
+#include <atomic>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -91,9 +92,45 @@ void store(Wave& wave, const Instruction& i) {
   });
 }
 
+/// Changes memory lane after lane, without giving back what was there.
+template <class T, auto kOperation>
+void atomic(Wave& wave, const Instruction& i) {
+  bool is_fine = has_valid_address(wave, i, 0);
+  for_active_lanes(wave, [&](unsigned lane) {
+    const std::uint64_t address = address_of(wave, i, 0, lane);
+    is_fine = is_fine && check(wave, address, sizeof(T), Access::kWrite, lane);
+    if (is_fine && address % sizeof(T) != 0) {
+      wave.stop(FaultKind::kIllegalAddress, fmt::format("atomic at {:#x}, which is not aligned", address));
+      is_fine = false;
+    }
+    if (!is_fine) {
+      return;
+    }
+    T operand{};
+    std::array<std::uint32_t, sizeof(T) / 4> dwords{};
+    for (unsigned dword = 0; dword < dwords.size(); ++dword) {
+      dwords[dword] = wave.vectors[i.operands[1].index + dword][lane];
+    }
+    std::memcpy(&operand, dwords.data(), sizeof operand);
+    // Work-groups run on several threads of the host.
+    std::atomic_ref<T> cell(*reinterpret_cast<T*>(address));
+    T before = cell.load();
+    while (!cell.compare_exchange_weak(before, kOperation(before, operand))) {
+    }
+  });
+}
+
 void do_nothing(Wave&, const Instruction&) {}
 
 constexpr std::uint32_t kGlobal = kOffset | kCachePolicy;
+
+constexpr auto kAdd = [](auto a, auto b) { return a + b; };
+constexpr auto kSubtract = [](auto a, auto b) { return a - b; };
+constexpr auto kAnd = [](auto a, auto b) { return a & b; };
+constexpr auto kOr = [](auto a, auto b) { return a | b; };
+constexpr auto kXor = [](auto a, auto b) { return a ^ b; };
+constexpr auto kMaximum = [](auto a, auto b) { return a > b ? a : b; };
+constexpr auto kMinimum = [](auto a, auto b) { return a < b ? a : b; };
 
 constexpr Opcode kAll[] = {
     {"global_load_ubyte", "vao", load<1>, kGlobal},
@@ -104,6 +141,18 @@ constexpr Opcode kAll[] = {
     {"global_load_dwordx2", "Vao", load<8>, kGlobal},
     {"global_load_dwordx3", "3ao", load<12>, kGlobal},
     {"global_load_dwordx4", "4ao", load<16>, kGlobal},
+    {"global_atomic_add", "avo", atomic<std::uint32_t, kAdd>, kGlobal},
+    {"global_atomic_sub", "avo", atomic<std::uint32_t, kSubtract>, kGlobal},
+    {"global_atomic_and", "avo", atomic<std::uint32_t, kAnd>, kGlobal},
+    {"global_atomic_or", "avo", atomic<std::uint32_t, kOr>, kGlobal},
+    {"global_atomic_xor", "avo", atomic<std::uint32_t, kXor>, kGlobal},
+    {"global_atomic_umax", "avo", atomic<std::uint32_t, kMaximum>, kGlobal},
+    {"global_atomic_umin", "avo", atomic<std::uint32_t, kMinimum>, kGlobal},
+    {"global_atomic_smax", "avo", atomic<std::int32_t, kMaximum>, kGlobal},
+    {"global_atomic_smin", "avo", atomic<std::int32_t, kMinimum>, kGlobal},
+    {"global_atomic_add_x2", "aVo", atomic<std::uint64_t, kAdd>, kGlobal},
+    {"global_atomic_add_f32", "avo", atomic<float, kAdd>, kGlobal},
+    {"global_atomic_add_f64", "aVo", atomic<double, kAdd>, kGlobal},
     {"global_store_byte", "avo", store<1>, kGlobal},
     {"global_store_short", "avo", store<2>, kGlobal},
     {"global_store_dword", "avo", store<4>, kGlobal},

@@ -162,6 +162,28 @@ void branch(Wave& wave, const Instruction& i) {
   wave.next = static_cast<u32>(target);
 }
 
+/// Code addresses are the code object's own: positions in it, which only these instructions make and use.
+void get_pc(Wave& wave, const Instruction& i) {
+  wave.set_scalar64(i.operands[0], wave.code_address + 4 * u64{wave.next});
+}
+
+void jump(Wave& wave, u64 address) {
+  const u64 dword = (address - wave.code_address) / 4;
+  if (address < wave.code_address || address % 4 != 0 || dword >= wave.code_dwords) {
+    wave.stop(FaultKind::kIllegalCode, fmt::format("the jump leaves the code, to {:#x}", address));
+    return;
+  }
+  wave.next = static_cast<u32>(dword);
+}
+
+void set_pc(Wave& wave, const Instruction& i) { jump(wave, wave.scalar64(i.operands[0])); }
+
+void swap_pc(Wave& wave, const Instruction& i) {
+  const u64 target = wave.scalar64(i.operands[1]);
+  get_pc(wave, i);
+  jump(wave, target);
+}
+
 template <unsigned kDwords>
 void load(Wave& wave, const Instruction& i) {
   const u64 address = wave.scalar64(i.operands[1]) + wave.scalar(i.operands[2]);
@@ -283,6 +305,9 @@ constexpr Opcode kControl[] = {
     {"s_cbranch_vccz", "k", branch<([](const Wave& wave) { return wave.pair(kVcc) == 0; })>},
     {"s_cbranch_vccnz", "k", branch<([](const Wave& wave) { return wave.pair(kVcc) != 0; })>},
     {"s_cbranch_execz", "k", branch<([](const Wave& wave) { return wave.exec() == 0; })>},
+    {"s_getpc_b64", "D", get_pc},
+    {"s_setpc_b64", "D", set_pc},
+    {"s_swappc_b64", "DD", swap_pc},
     {"s_cbranch_execnz", "k", branch<([](const Wave& wave) { return wave.exec() != 0; })>},
     {"s_load_dword", "dDc", load<1>, kCachePolicy},
     {"s_load_dwordx2", "DDc", load<2>, kCachePolicy},

@@ -24,6 +24,7 @@ struct sinter_simhip_counters {
   uint64_t wave_instructions;
   uint64_t vector_memory_instructions; /**< Executed; an instruction that VSKIP skips is not. */
   uint64_t skipped_instructions;       /**< By VSKIP. */
+  uint64_t preemptions;
 };
 
 void sinter_simhip_get_counters(struct sinter_simhip_counters* counters);
@@ -35,6 +36,23 @@ void sinter_simhip_get_fault(char* text, uint64_t bytes);
 /** Whether a launch from now on fails when it reads local memory that its work-group never wrote. Otherwise such
     memory is NaN. Off at first: padding that is read and thrown away is no error. */
 void sinter_simhip_fault_on_unwritten_lds(int on);
+
+/** What hardware hides and a launch from now on fails for. A sum of these; SINTER_SIMHIP_CHECKS sets it at first, as a
+    list of the names "waits,unwritten,states,lds" or "all", else 0. */
+enum sinter_simhip_check {
+  SINTER_SIMHIP_CHECK_WAITS = 1,        /**< A register or LDS word used before the s_waitcnt that it needs. */
+  SINTER_SIMHIP_CHECK_UNWRITTEN = 2,    /**< A register read that nothing wrote. */
+  SINTER_SIMHIP_CHECK_WAIT_STATES = 4,  /**< Too few instructions or s_nop where hardware does not wait. */
+  SINTER_SIMHIP_CHECK_UNWRITTEN_LDS = 8 /**< sinter_simhip_fault_on_unwritten_lds. */
+};
+void sinter_simhip_set_checks(uint32_t checks);
+
+/** Preempts each wave of launches from now on at random, on average every `one_in` instructions, 0 for never: it is
+    saved and put back as the amdgpu driver's trap handler does. `fixed_handler` 0: one that saves while the wave's
+    VSKIP is set, and so loses its vector registers then. 1: one that clears VSKIP first. SINTER_SIMHIP_PREEMPT sets
+    "one_in" or "one_in,seed" at first; the handler is then the fixed one if sinter_simhip_driver's name is
+    simhip-fixed. */
+void sinter_simhip_set_preemption(uint32_t one_in, uint32_t seed, int fixed_handler);
 
 #ifdef __cplusplus
 }

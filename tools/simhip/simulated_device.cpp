@@ -49,17 +49,27 @@ void SimulatedDevice::launch(Launch launch) {
   std::ranges::sort(ranges, {}, &MemoryRange::begin);
   launch.memory = &ranges;
   launch.arch = traits_of(arch());
-  launch.unwritten_lds = unwritten_lds_;
+  launch.checks = checks_;
+  {
+    const std::lock_guard lock(mutex_);
+    launch.preemption = preemption_;
+  }
   LaunchResult result = execute(launch);
 
   const std::lock_guard lock(mutex_);
   ++counters_.launches;
   counters_.wave_instructions += result.counts.instructions;
   counters_.vector_memory_instructions += result.counts.vector_memory;
+  counters_.preemptions += result.counts.preemptions;
   counters_.skipped_instructions += result.counts.skipped;
   if (result.fault) {
     fault_ = Fault{result.fault->kind, fmt::format("simulated {}: {}", caps_.name, result.fault->message)};
   }
+}
+
+void SimulatedDevice::set_preemption(const PreemptionOptions& options) {
+  const std::lock_guard lock(mutex_);
+  preemption_ = options;
 }
 
 std::optional<Fault> SimulatedDevice::fault() const {

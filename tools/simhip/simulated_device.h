@@ -34,16 +34,20 @@ class SimulatedDevice {
   std::optional<Fault> fault() const;
   void reset();
   sinter_simhip_counters counters() const;
-  void set_unwritten_lds(Lds::Unwritten unwritten) { unwritten_lds_ = unwritten; }
+  /// Of CheckSet, for launches from now on.
+  void set_checks(std::uint32_t checks) { checks_ = checks; }
+  std::uint32_t checks() const { return checks_; }
+  void set_preemption(const PreemptionOptions& options);
 
  private:
   explicit SimulatedDevice(DeviceCaps caps) : caps_(std::move(caps)) {}
 
   const DeviceCaps caps_;
   MemoryMap memory_;
-  std::atomic<Lds::Unwritten> unwritten_lds_{Lds::Unwritten::kIsPoison};
+  std::atomic<std::uint32_t> checks_{kNoChecks};
   std::mutex launching_;  // held while a kernel runs
   mutable std::mutex mutex_;  // guards what follows
+  PreemptionOptions preemption_;
   std::optional<Fault> fault_;
   sinter_simhip_counters counters_{};
 };

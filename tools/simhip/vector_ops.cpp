@@ -369,6 +369,10 @@ constexpr Opcode kIntegers[] = {
     {"v_mov_b64", "VS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
        return wave.source64(i.operands[1], lane);
      })>},
+    {"v_ashrrev_i64", "VsS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
+       const auto value = static_cast<std::int64_t>(wave.source64(i.operands[2], lane));
+       return static_cast<u64>(value >> (in_lane(wave, i.operands[1], lane) & 63));
+     })>},
     {"v_cndmask_b32", "vssC", select},
     {"v_readfirstlane_b32", "dv", read_first_lane},
     {"v_readlane_b32", "dvc", read_lane},

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace sinter::sim {
 
 namespace {
@@ -102,6 +104,10 @@ void Wave::write(const Instruction& instruction, const Lane& values, unsigned dw
     merged[lane] = (merged[lane] & keep) | (values[lane] << modifiers.destination.shift & mask);
   }
   write(destination, merged);
+}
+
+std::string Wave::address_text(std::uint32_t dword) const {
+  return fmt::format("{:#x}", code_address + 4 * std::uint64_t{dword});
 }
 
 void Wave::stop(FaultKind kind, std::string message) {

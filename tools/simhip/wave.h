@@ -14,6 +14,7 @@
 namespace sinter::sim {
 
 class Lds;
+class WaveChecks;
 
 enum class WaveState : std::uint8_t { kRunning, kAtBarrier, kEnded, kFaulted };
 
@@ -40,13 +41,16 @@ struct Wave {
   alignas(64) std::array<Lane, 512> vectors;
   std::array<std::uint32_t, 128> scalars;
   bool scc = false;
+  bool lds_writes_are_loads = false;  ///< While a load to LDS executes.
   bool skips_vectors = false;  ///< VSKIP.
   WaveState state = WaveState::kEnded;
   std::uint32_t index = 0;        ///< In its work-group.
   std::uint32_t pc = 0, next = 0;  ///< In dwords from the start of the code.
   std::uint32_t code_dwords = 0;
+  std::uint64_t code_address = 0;  ///< In the code object, of dword 0.
   ArchTraits arch;
   Lds* lds = nullptr;
+  WaveChecks* checks = nullptr;  ///< Null without checks.
   MemoryView memory;
   Fault fault;
 
@@ -80,6 +84,9 @@ struct Wave {
   /// Writes the active lanes of a destination, through SDWA's selection where there is one.
   void write(const Instruction& instruction, const Lane& values, unsigned dword = 0);
   void write(const Operand& destination, const Lane& values, unsigned dword = 0);
+
+  /// An instruction's address in the code object, for messages.
+  std::string address_text(std::uint32_t dword) const;
 
   /// Ends the work-group; the interpreter adds where. The first fault stays.
   void stop(FaultKind kind, std::string message);
