@@ -61,10 +61,11 @@ std::vector<std::size_t> waits_in(const std::vector<std::byte>& code) {
 
 constexpr std::size_t kRows = 32, kRowValues = 128;
 
-/// 32 rows of running values, the odd ones padding, guarded by `guarded_store`.
+/// 32 rows of running values, the odd ones padding, guarded by `guarded_store`. A value is not computed before its row.
 std::string rows_kernel(const std::string& guarded_store) {
   return KERNEL "unsigned offset = t * 4, value = t; asm volatile(\"\" : \"+v\"(offset)); "
-         "for (unsigned r = 0; r < 32; ++r) { const unsigned padding = r & 1; value = value * 5 + r; " + guarded_store +
+         "for (unsigned r = 0; r < 32; ++r) { const unsigned padding = r & 1; value = value * 5 + r; "
+         "asm volatile(\"\" : \"+v\"(value)); " + guarded_store +
          " } }";
 }
 
@@ -134,11 +135,11 @@ TEST_CASE("a scalar that a memory instruction reads too early is found") {
   const Checking checking(kAllRegisterChecks);
   const auto body = [](const std::string& between) {
     return KERNEL "const unsigned low = (unsigned long long)out, high = (unsigned long long)out >> 32; "
-           "asm volatile(\"v_readfirstlane_b32 s20, %0\\nv_readfirstlane_b32 s21, %1\\n" + between +
+           "asm volatile(\"s_nop 1\\nv_readfirstlane_b32 s20, %0\\nv_readfirstlane_b32 s21, %1\\n" + between +
            "global_store_dword %2, %2, s[20:21]\" :: \"v\"(low), \"v\"(high), \"v\"(t * 4) "
            ": \"s20\", \"s21\", \"memory\"); }";
   };
-  CHECK_THAT(amd.fault_of(body("s_nop 1\\n")), Contains("needs 5 wait states") && Contains("here are 2"));
+  CHECK_THAT(amd.fault_of(body("s_nop 1\\n")), Contains("needs 5 wait states") && Contains("here are 3"));
   CHECK(amd.fault_of(body("s_nop 4\\n")) == "");
 }
 
@@ -146,10 +147,11 @@ TEST_CASE("LDS that another wave reads before its write was waited for is found"
   SimulatedAmd amd;
   const Checking checking(kAllRegisterChecks);
   const auto body = [](const std::string& between) {
-    return KERNEL "static __attribute__((shared)) unsigned x[128]; unsigned v; x[t] = 0; "
+    return KERNEL "static __attribute__((shared)) unsigned x[128]; unsigned v; "
+           "const auto p = (__attribute__((address_space(3))) unsigned*)&x[0]; "
            "asm volatile(\"ds_write_b32 %1, %2\\n" + between +
            "s_barrier\\nds_read_b32 %0, %3\\ns_waitcnt lgkmcnt(0)\" "
-           ": \"=&v\"(v) : \"v\"(t * 4), \"v\"(t), \"v\"((127 - t) * 4) : \"memory\"); out[t] = v; }";
+           ": \"=&v\"(v) : \"v\"(p + t), \"v\"(t), \"v\"(p + (127 - t)) : \"memory\"); out[t] = v; }";
   };
   CHECK_THAT(amd.fault_of(body("")), Contains("is read before wave") && Contains("waited for its write"));
   CHECK(amd.fault_of(body("s_waitcnt lgkmcnt(0)\\n")) == "");

@@ -85,7 +85,7 @@ int run(SimulatedDevice& simulated, Launch& launch, void** parameters, void** ex
   if (parameters == nullptr && launch.kernel->argument_bytes != 0 && !read_extra(extra, buffer)) {
     return failing(kHipInvalidValue, "there are neither kernelParams nor a buffer in `extra`");
   }
-  const Result<LaunchArguments> arguments = parameters != nullptr
+  const sinter::Result<LaunchArguments> arguments = parameters != nullptr
                                                 ? LaunchArguments::from_pointers(launch, parameters)
                                                 : LaunchArguments::from_buffer(launch, buffer);
   if (!arguments) {

@@ -82,11 +82,6 @@ std::string driver_words() {
   return words == nullptr || *words == '\0' ? "simhip 1" : words;
 }
 
-std::string driver_words() {
-  const char* const words = std::getenv("SINTER_SIMHIP_DRIVER");
-  return words == nullptr || *words == '\0' ? "simhip 1" : words;
-}
-
 struct StatusText {
   HipStatus status;
   const char* name;

@@ -43,6 +43,13 @@ std::optional<RegisterRange> range_of(std::string_view name) {
                        static_cast<std::uint16_t>(first + (is_accumulator ? kAccumulators : 0))};
 }
 
+/// The register of a pair that v_pk_fma_f32 and its like read for both halves of the result, where it is one: LLVM has
+/// op_sel and op_sel_hi in bits 2 and 3 of the modifiers that stand before a source.
+RegisterRange selected(const RegisterRange& pair, std::int64_t modifiers) {
+  const auto low = static_cast<std::uint16_t>(modifiers >> 2 & 1), high = static_cast<std::uint16_t>(modifiers >> 3 & 1);
+  return low == high ? RegisterRange{pair.file, 1, static_cast<std::uint16_t>(pair.begin + low)} : pair;
+}
+
 void add(std::array<RegisterRange, InstructionFacts::kMost>& to, std::uint8_t& count, std::string_view name) {
   if (const auto range = range_of(name); range && count < to.size()) {
     to[count++] = *range;
@@ -132,16 +139,28 @@ InstructionFacts facts_of(const llvm::MCInst& instruction, const llvm::MCInstrIn
                           const llvm::MCRegisterInfo& registers, std::string_view text, std::string_view arch) {
   const llvm::MCInstrDesc& description = instructions.get(instruction.getOpcode());
   InstructionFacts facts;
+  const bool has_packed_floats = text.starts_with("v_pk_") && text.find("_f32") != std::string_view::npos;
   for (unsigned i = 0; i < instruction.getNumOperands(); ++i) {
     const llvm::MCOperand& operand = instruction.getOperand(i);
     if (operand.isReg() && operand.getReg().isValid()) {
       const std::string_view name = registers.getName(operand.getReg());
       i < description.getNumDefs() ? add(facts.writes, facts.write_count, name)
                                    : add(facts.reads, facts.read_count, name);
+      const bool is_selected = i != 0 && i >= description.getNumDefs() && instruction.getOperand(i - 1).isImm() &&
+                               has_packed_floats && facts.read_count != 0 &&
+                               facts.reads[facts.read_count - 1U].count == 2;
+      if (is_selected) {
+        RegisterRange& last = facts.reads[facts.read_count - 1U];
+        last = selected(last, instruction.getOperand(i - 1).getImm());
+      }
     }
   }
   for (const llvm::MCPhysReg implicit : description.implicit_uses()) {
-    add(facts.reads, facts.read_count, registers.getName(implicit));
+    // LLVM's tables have M0 for all of LDS; from gfx9 on only loads into it read M0.
+    const std::string_view name = registers.getName(implicit);
+    if (!text.starts_with("ds_") || !name.starts_with("M0")) {
+      add(facts.reads, facts.read_count, name);
+    }
   }
   for (const llvm::MCPhysReg implicit : description.implicit_defs()) {
     add(facts.writes, facts.write_count, registers.getName(implicit));
