@@ -55,6 +55,13 @@ struct Settings {
   std::int64_t failure_memory_s = 600; ///< SINTER_FAILURE_MEMORY_S: how long a failed compile is believed; 0: not at all.
   std::string worker_log;              ///< SINTER_WORKER_LOG: file that gets a line for each compile; empty: none.
   std::int64_t host_threads = 0;       ///< SINTER_HOST_THREADS: of the host device; 0: every core of this process.
+  std::string remote;                  ///< SINTER_REMOTE: URL of the remote tier (redis, rediss, http, https); empty: none.
+  bool remote_read_only = false;       ///< SINTER_REMOTE_READ_ONLY: nothing is written to the remote tier.
+  std::int64_t remote_timeout_ms = 300;///< SINTER_REMOTE_TIMEOUT_MS: how long a miss waits for the remote tier.
+  std::string trace_file;              ///< SINTER_TRACE: file that gets a line for each kernel first asked for; empty: none.
+  std::string launch_log;              ///< SINTER_LAUNCH_LOG: file that gets a line for each launch; empty: none.
+  bool nvtx = false;                   ///< SINTER_NVTX: ranges for NVIDIA's profilers around resolve, compile and launch.
+  bool golden_check = false;           ///< SINTER_GOLDEN_CHECK: a kernel's first use on a device is compared with the host's result.
   bool checked = false;                ///< SINTER_CHECKED: every launch compares buffers with the declared footprint.
   LogLevel log_level = LogLevel::kWarn;
   std::optional<bool> vskip;           ///< AITER_ENABLE_VSKIP: what a request that leaves vskip open gets on AMD; unset: decided by device and driver.

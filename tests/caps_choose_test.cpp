@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/settings.h"
 #include "runtime/caps/choose.h"
 
 using namespace sinter;

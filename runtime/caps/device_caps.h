@@ -13,13 +13,14 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/settings.h"
 #include "codegen/arch.h"
 #include "codegen/family.h"
 #include "runtime/caps/driver_version.h"
 #include "runtime/device/driver.h"
 
 namespace sinter {
+
+struct Settings;
 
 enum class Confidence : std::uint8_t { kUnsourced, kUnsure, kDocumented, kMeasured, kReported };
 

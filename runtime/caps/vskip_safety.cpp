@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "base/settings.h"
 #include "runtime/caps/device_caps.h"
 
 namespace sinter {
