@@ -46,7 +46,8 @@ Result<DeviceName> parse_device_name(std::string_view name) {
 }  // namespace
 
 Runtime::Runtime(RuntimeOptions options)
-    : options_(std::move(options)), log_(options_.settings.log_level, options_.log) {
+    : options_(std::move(options)), log_(options_.settings.log_level, options_.log),
+      trace_(options_.settings.trace_file, [this](const std::string& problem) { log_.warn(problem); }) {
   CacheOptions cache;
   cache.directory = options_.settings.cache_dir;
   cache.allow_shared_directory = options_.settings.shared_cache_dir;
@@ -151,11 +152,34 @@ Result<const Kernel*> Runtime::get_kernel(int device, const KernelRequest& reque
     }
     return kernel;
   }
-  auto made = make_kernel(device, request, origin);
+  const auto start = std::chrono::steady_clock::now();
+  KernelOrigin own;
+  KernelOrigin& how = origin != nullptr ? *origin : own;
+  auto made = make_kernel(device, request, &how);
   if (!made) {
     ++refused_;
   }
+  if (trace_.is_on()) {
+    write_trace(device, request, made, how, milliseconds_since(start));
+  }
   return made;
+}
+
+void Runtime::write_trace(int device, const KernelRequest& request, const Result<const Kernel*>& made, const KernelOrigin& origin,
+                          double milliseconds) {
+  const Device* asked = device >= 0 && device < kMaxDevices ? opened_[static_cast<std::size_t>(device)].load() : nullptr;
+  if (asked == nullptr) {
+    return;
+  }
+  TraceRecord record{.request = request, .arch = asked->build_arch->name, .device = asked->caps.name,
+                     .driver_version = asked->properties.driver_version, .milliseconds = milliseconds};
+  if (made) {
+    record.spec = (*made)->name();
+    record.layer = origin.live ? "live" : code_origin_name(origin.code);
+  } else {
+    record.outcome = error_code_name(made.error().code);
+  }
+  trace_.write(device, record);
 }
 
 // The path of a request that is not live.
@@ -180,6 +204,8 @@ Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest
   if (kernel == nullptr) {
     SINTER_TRY(std::unique_ptr<Kernel> built, build_kernel(device, spec, origin));
     kernel = keep_kernel(name, std::move(built));
+  } else if (origin != nullptr) {
+    origin->live = true;
   }
   live_.insert({static_cast<std::uint64_t>(device_index), request}, kernel);
   return kernel;

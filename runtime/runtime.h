@@ -24,6 +24,7 @@
 #include "runtime/kernel.h"
 #include "runtime/launch_ring.h"
 #include "runtime/live_table.h"
+#include "runtime/trace.h"
 
 namespace sinter {
 
@@ -48,7 +49,7 @@ struct Device {
 /// How a kernel came to be; for tools.
 struct KernelOrigin {
   CodeOrigin code = CodeOrigin::kCompiled;
-  bool live = false;
+  bool live = false;  ///< This process had it already.
   double resolve_ms = 0, code_ms = 0, load_ms = 0;
 };
 
@@ -97,6 +98,8 @@ class Runtime {
   const Kernel* keep_kernel(const KernelName& name, std::unique_ptr<Kernel> kernel);
   Result<std::unique_ptr<Kernel>> build_kernel(const Device& device, const KernelSpec& spec, KernelOrigin* origin);
   Result<Driver*> driver(std::string_view vendor);
+  void write_trace(int device, const KernelRequest& request, const Result<const Kernel*>& made, const KernelOrigin& origin,
+                   double milliseconds);
 
   const RuntimeOptions options_;
   const Log log_;
@@ -104,6 +107,7 @@ class Runtime {
   std::vector<Quirk> quirks_;
   std::unique_ptr<KernelCache> cache_;
   std::unique_ptr<CompileService> service_;
+  Trace trace_;
   mutable std::atomic<std::int64_t> refused_{0};
 
   static constexpr int kMaxDevices = 64;
