@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -33,10 +35,15 @@ namespace {
 
 static_assert(sizeof(sinter_request) == sizeof(KernelRequest) && SINTER_MAX_PARAMS == kMaxParams);
 static_assert(std::is_trivially_copyable_v<KernelRequest>);
-static_assert(sizeof(sinter_options) == 40 && sizeof(sinter_stats) == 80, "these may only grow, by appending");
+static_assert(sizeof(sinter_options) == 40 && sizeof(sinter_get_options) == 16 && sizeof(sinter_stats) == 128, "these may only grow, by appending");
 
 KernelRequest as_request(const sinter_request& request) { return std::bit_cast<KernelRequest>(request); }
-const Kernel& as_kernel(const sinter_kernel* kernel) { return *reinterpret_cast<const Kernel*>(kernel); }
+const KernelHandle& as_handle(const sinter_kernel* kernel) { return *reinterpret_cast<const KernelHandle*>(kernel); }
+const Kernel& as_kernel(const sinter_kernel* kernel) { return as_handle(kernel).kernel(); }
+
+static_assert(sizeof(sinter_packed) >= sizeof(PackedLaunch) && alignof(sinter_packed) >= alignof(PackedLaunch));
+static_assert(std::is_trivially_copyable_v<PackedLaunch>);
+PackedLaunch& as_packed(sinter_packed* packed) { return *reinterpret_cast<PackedLaunch*>(packed); }
 
 sinter_status fail(Error error, sinter_error** out) {
   const auto status = static_cast<sinter_status>(error.code);
@@ -89,6 +96,28 @@ Error null_argument(const char* name) {
 // Sizes of these structs in the first release; they may only grow.
 constexpr std::size_t kFirstOptionsSize = 40;
 constexpr std::size_t kFirstStatsSize = 72;
+constexpr std::size_t kFirstGetOptionsSize = 16;
+
+Result<GetOptions> to_get_options(const sinter_get_options* given) {
+  GetOptions options;
+  if (given == nullptr) {
+    return options;
+  }
+  if (given->struct_size < kFirstGetOptionsSize || given->struct_size > sizeof(sinter_get_options)) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("sinter_get_options::struct_size is {}; this library knows {} to {}",
+                                                              given->struct_size, kFirstGetOptionsSize, sizeof(sinter_get_options)));
+  }
+  switch (given->policy) {
+    case SINTER_BLOCK: options.policy = GetPolicy::kBlock; break;
+    case SINTER_FALLBACK: options.policy = GetPolicy::kFallback; break;
+    case SINTER_STRICT: options.policy = GetPolicy::kStrict; break;
+    default:
+      return make_error(ErrorCode::kInvalidRequest,
+                        fmt::format("sinter_get_options::policy is {}; it is SINTER_BLOCK (0), SINTER_FALLBACK (1) or SINTER_STRICT (2)", given->policy));
+  }
+  options.stream = given->stream;
+  return options;
+}
 
 // "NAME=value" texts that go before the environment. read_settings takes a plain function, so they travel by a
 // thread-local pointer for the length of that call.
@@ -244,7 +273,7 @@ sinter_status sinter_get_kernel(sinter_runtime* runtime, int32_t device, const s
     if (runtime == nullptr || request == nullptr || kernel == nullptr) {
       return fail(null_argument(runtime == nullptr ? "runtime" : request == nullptr ? "request" : "kernel"), error);
     }
-    auto found = runtime->runtime->get_kernel(device, as_request(*request));
+    auto found = runtime->runtime->get_handle(device, as_request(*request));
     if (!found) {
       return fail(std::move(found).error(), error);
     }
@@ -253,10 +282,94 @@ sinter_status sinter_get_kernel(sinter_runtime* runtime, int32_t device, const s
   });
 }
 
+sinter_status sinter_get_kernel_with(sinter_runtime* runtime, int32_t device, const sinter_request* request, const sinter_get_options* options,
+                                     const sinter_kernel** kernel, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr || request == nullptr || kernel == nullptr) {
+      return fail(null_argument(runtime == nullptr ? "runtime" : request == nullptr ? "request" : "kernel"), error);
+    }
+    const auto parsed = to_get_options(options);
+    if (!parsed) {
+      return fail(parsed.error(), error);
+    }
+    auto found = runtime->runtime->get_handle(device, as_request(*request), *parsed);
+    if (!found) {
+      return fail(std::move(found).error(), error);
+    }
+    *kernel = reinterpret_cast<const sinter_kernel*>(*found);
+    return SINTER_OK;
+  });
+}
+
+int32_t sinter_kernel_stands_in(const sinter_kernel* kernel) { return kernel != nullptr && as_handle(kernel).is_standing_in() ? 1 : 0; }
+
+sinter_status sinter_swap_ready(sinter_runtime* runtime, uint64_t* swapped, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr) {
+      return fail(null_argument("runtime"), error);
+    }
+    const std::int64_t count = runtime->runtime->swap_ready();
+    if (swapped != nullptr) {
+      *swapped = static_cast<std::uint64_t>(count);
+    }
+    return SINTER_OK;
+  });
+}
+
+sinter_status sinter_prefetch(sinter_runtime* runtime, int32_t device, const sinter_request* requests, size_t count, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr || (requests == nullptr && count != 0)) {
+      return fail(null_argument(runtime == nullptr ? "runtime" : "requests"), error);
+    }
+    std::vector<KernelRequest> list(count);
+    std::transform(requests, requests + count, list.begin(), as_request);
+    return finish(runtime->runtime->prefetch(device, list), error);
+  });
+}
+
+sinter_status sinter_wait_background(sinter_runtime* runtime, uint32_t timeout_ms, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr) {
+      return fail(null_argument("runtime"), error);
+    }
+    if (!runtime->runtime->wait_for_background(std::chrono::milliseconds(timeout_ms))) {
+      return fail(make_error(ErrorCode::kTimeout, fmt::format("{} builds still wait or run in the background after {} ms",
+                                                              runtime->runtime->counters().background, timeout_ms)),
+                  error);
+    }
+    return SINTER_OK;
+  });
+}
+
+sinter_status sinter_end_warmup(sinter_runtime* runtime, sinter_late_compiles late, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr) {
+      return fail(null_argument("runtime"), error);
+    }
+    switch (late) {
+      case SINTER_LATE_ALLOWED: runtime->runtime->end_warmup(LateCompiles::kAllowed); return SINTER_OK;
+      case SINTER_LATE_COUNT: runtime->runtime->end_warmup(LateCompiles::kCounted); return SINTER_OK;
+      case SINTER_LATE_WARN: runtime->runtime->end_warmup(LateCompiles::kWarned); return SINTER_OK;
+      case SINTER_LATE_ERROR: runtime->runtime->end_warmup(LateCompiles::kRefused); return SINTER_OK;
+    }
+    return fail(make_error(ErrorCode::kInvalidRequest, fmt::format("sinter_late_compiles is {}; it is 0 to 3", static_cast<int>(late))), error);
+  });
+}
+
 const char* sinter_kernel_name(const sinter_kernel* kernel) { return as_kernel(kernel).name().c_str(); }
 
 sinter_status sinter_launch(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream, sinter_error** error) {
   return sinter_launch_checked(kernel, args, args_bytes, stream, nullptr, 0, error);
+}
+
+sinter_status sinter_kernel_launch(const sinter_kernel* kernel, const void* args, size_t args_bytes, sinter_packed* packed, void* stream,
+                                   sinter_error** error) {
+  return guarded(error, [&] {
+    if (kernel == nullptr || args == nullptr || packed == nullptr) {
+      return fail(null_argument(kernel == nullptr ? "kernel" : args == nullptr ? "args" : "packed"), error);
+    }
+    return finish(as_kernel(kernel).launch_packed(args, args_bytes, as_packed(packed), stream), error);
+  });
 }
 
 sinter_status sinter_launch_checked(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream,
@@ -288,6 +401,12 @@ sinter_status sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stat
   full.failed_compiles = counters.failed_compiles;
   full.refused = counters.refused;
   full.bundle_hits = counters.cache.bundle_hits;
+  full.late_compiles = counters.late_compiles;
+  full.late_loads = counters.late_loads;
+  full.stand_ins = counters.stand_ins;
+  full.swaps = counters.swaps;
+  full.background = counters.background;
+  full.background_failures = counters.background_failures;
   std::memcpy(stats, &full, std::min<std::size_t>(stats->struct_size, sizeof full));
   return SINTER_OK;
 }

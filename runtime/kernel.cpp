@@ -13,6 +13,47 @@ Kernel::Kernel(Parts parts)
 
 Result<void> Kernel::launch(const void* args, std::size_t args_bytes, void* stream,
                             std::span<const std::uint64_t> buffer_bytes) const {
+  LaunchShape shape;
+  SINTER_TRY_VOID(check(args, args_bytes, shape));
+  if (shape.grid[0] == 0) {
+    return {};
+  }
+  if (parts_.checked || !buffer_bytes.empty()) {
+    SINTER_TRY_VOID(check_buffers(args, buffer_bytes));
+  }
+  return enqueue(shape, stream, [&] { return parts_.loaded->launch(shape, args, args_bytes, stream); });
+}
+
+Result<void> Kernel::launch_packed(const void* args, std::size_t args_bytes, PackedLaunch& packed, void* stream) const {
+  if (parts_.checked) {
+    return launch(args, args_bytes, stream);
+  }
+  if (packed.kernel != this || packed.args_bytes != args_bytes ||
+      std::memcmp(packed.parameter.data() + packed.args_offset, args, args_bytes) != 0) {
+    SINTER_TRY_VOID(pack(args, args_bytes, packed));
+  }
+  if (packed.shape.grid[0] == 0) {
+    return {};
+  }
+  return enqueue(packed.shape, stream, [&] {
+    return parts_.loaded->launch_prepared(packed.shape, std::span(packed.parameter).first(packed.parameter_bytes), stream);
+  });
+}
+
+// What fails leaves nothing packed.
+Result<void> Kernel::pack(const void* args, std::size_t args_bytes, PackedLaunch& packed) const {
+  packed.kernel = nullptr;
+  SINTER_TRY_VOID(check(args, args_bytes, packed.shape));
+  SINTER_TRY(const LoadedKernel::Prepared prepared, parts_.loaded->prepare(args, args_bytes, packed.parameter));
+  packed.parameter_bytes = prepared.bytes;
+  packed.args_offset = prepared.args_offset;
+  packed.args_bytes = static_cast<std::uint32_t>(args_bytes);
+  packed.kernel = this;
+  return {};
+}
+
+// Whether these arguments may be launched, and with which grid; one of 0 blocks means that there is nothing to do.
+Result<void> Kernel::check(const void* args, std::size_t args_bytes, LaunchShape& shape) const {
   const KernelSpec& spec = parts_.spec;
   if (args_bytes != parts_.limits.args_bytes) {
     return explain_launch(parts_.limits, {}, args_bytes);
@@ -20,7 +61,7 @@ Result<void> Kernel::launch(const void* args, std::size_t args_bytes, void* stre
   if (const char* problem = spec.family->bad_scalar(spec, args); problem != nullptr) {
     return make_error(ErrorCode::kInvalidRequest, fmt::format("{}: {}", name_, problem));
   }
-  const LaunchShape shape = body_->launch_shape(spec, parts_.plan, args, parts_.target);
+  shape = body_->launch_shape(spec, parts_.plan, args, parts_.target);
   if (shape.grid[0] == 0) {
     return {};
   }
@@ -30,25 +71,25 @@ Result<void> Kernel::launch(const void* args, std::size_t args_bytes, void* stre
   if (!launch_fits(parts_.limits, shape, args_bytes)) {
     return explain_launch(parts_.limits, shape, args_bytes);
   }
-  if (parts_.checked || !buffer_bytes.empty()) {
-    SINTER_TRY_VOID(check_buffers(args, buffer_bytes));
-  }
   if (const LaunchQuirk* quirk = find_launch_quirk(parts_.quirks, args); quirk != nullptr) {
     return make_error(ErrorCode::kUnsupported, fmt::format("launch check: {}", quirk->message));
   }
-  return enqueue(shape, args, args_bytes, stream);
+  return {};
 }
 
-Result<void> Kernel::enqueue(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const {
-  auto launched = parts_.loaded->launch(shape, args, args_bytes, stream);
-  if (!launched) {
-    // A device that cannot be waited for either has failed before: this launch only reports it.
-    const std::string recent = parts_.launches != nullptr ? parts_.launches->recent() : std::string();
-    if (!recent.empty() && !parts_.driver->synchronize(parts_.ordinal)) {
-      launched.error().message += fmt::format(
-          "; an earlier launch did it, this one reports it: newest first {}; with SINTER_CHECKED=1 the launch at fault is named", recent);
+template <class Launch>
+Result<void> Kernel::enqueue(const LaunchShape& shape, void* stream, Launch&& launch) const {
+  auto launched = [&]() -> Result<void> {
+    if (parts_.watch == nullptr) [[likely]] {
+      return launch();
     }
-    return launched;
+    const NvtxRange range(parts_.watch->nvtx(), name_.c_str());
+    auto watched = launch();
+    parts_.watch->log(parts_.device, name_, shape, stream, watched.has_value());
+    return watched;
+  }();
+  if (!launched) {
+    return explain_failure(std::move(launched).error());
   }
   if (parts_.launches != nullptr) {
     parts_.launches->record(name_, shape, stream);
@@ -60,6 +101,16 @@ Result<void> Kernel::enqueue(const LaunchShape& shape, const void* args, std::si
     }
   }
   return {};
+}
+
+Error Kernel::explain_failure(Error error) const {
+  // A device that cannot be waited for either has failed before: this launch only reports it.
+  const std::string recent = parts_.launches != nullptr ? parts_.launches->recent() : std::string();
+  if (!recent.empty() && !parts_.driver->synchronize(parts_.ordinal)) {
+    error.message += fmt::format(
+        "; an earlier launch did it, this one reports it: newest first {}; with SINTER_CHECKED=1 the launch at fault is named", recent);
+  }
+  return error;
 }
 
 Result<void> Kernel::check_buffers(const void* args, std::span<const std::uint64_t> buffer_bytes) const {

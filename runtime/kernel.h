@@ -12,7 +12,10 @@
 #include "codegen/family.h"
 #include "runtime/caps/validate.h"
 #include "runtime/device/driver.h"
+#include "runtime/kernel_handle.h"
 #include "runtime/launch_ring.h"
+#include "runtime/launch_watch.h"
+#include "runtime/packed_launch.h"
 
 namespace sinter {
 
@@ -31,6 +34,8 @@ class Kernel {
     bool checked = false;  ///< Every launch compares its buffers with the declared footprint, and is waited for.
     LaunchRing* launches = nullptr;  ///< Of the device; may be null.
     std::vector<LaunchQuirk> quirks;  ///< Launches that must not be.
+    const LaunchWatch* watch = nullptr;  ///< Null: nobody is told of launches.
+    std::string device;                  ///< "cuda:0", for the watch.
   };
   explicit Kernel(Parts parts);
 
@@ -39,6 +44,8 @@ class Kernel {
   const BodyPlan& plan() const { return parts_.plan; }
   const CodeObject& code() const { return *parts_.code; }
   const LoadedAttributes& attributes() const { return parts_.loaded->attributes(); }
+  /// Leads here for ever.
+  const KernelHandle* handle() const { return &handle_; }
 
   /// Enqueues one launch of the family's argument struct; nothing is allocated, locked or formatted on success.
   /// `buffer_bytes` has one size per argument, kUnknownBytes for unknown ones, or is empty.
@@ -47,13 +54,22 @@ class Kernel {
   Result<void> launch(const void* args, std::size_t args_bytes, void* stream,
                       std::span<const std::uint64_t> buffer_bytes = {}) const;
 
+  /// The same, remembered in `packed`: with the arguments that it holds already, the launch is neither checked nor
+  /// encoded again. In checked mode it is launch().
+  Result<void> launch_packed(const void* args, std::size_t args_bytes, PackedLaunch& packed, void* stream) const;
+
  private:
-  Result<void> enqueue(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const;
+  Result<void> check(const void* args, std::size_t args_bytes, LaunchShape& shape) const;
+  Result<void> pack(const void* args, std::size_t args_bytes, PackedLaunch& packed) const;
+  template <class Launch>
+  Result<void> enqueue(const LaunchShape& shape, void* stream, Launch&& launch) const;
   Result<void> check_buffers(const void* args, std::span<const std::uint64_t> buffer_bytes) const;
+  Error explain_failure(Error error) const;
 
   Parts parts_;
   const Body* body_;
   std::string name_;
+  KernelHandle handle_{this};
 };
 
 }  // namespace sinter

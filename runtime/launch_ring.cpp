@@ -6,19 +6,20 @@
 namespace sinter {
 
 void LaunchRing::record(const std::string& kernel, const LaunchShape& shape, const void* stream) {
-  const std::uint64_t number = launches_.fetch_add(1) + 1;
+  const std::uint64_t number = launches_.fetch_add(1, std::memory_order_relaxed) + 1;
   Entry& entry = entries_[number % kKept];
-  // A thread that was stopped for sixteen launches may still be writing here: then this one goes unrecorded. In the
-  // default memory order a reader that finds the same number before and after has read one entry.
-  if (entry.number.exchange(kWriting) == kWriting) {
+  // A thread that was stopped for sixteen launches may still be writing here: then this one goes unrecorded. A reader
+  // that sees any of the stores below also sees kWriting or what came after it when it looks at the number again, so
+  // the same number before and after means one entry. Only the two read-modify-writes cost more than a plain store.
+  if (entry.number.exchange(kWriting, std::memory_order_acq_rel) == kWriting) {
     return;
   }
-  entry.kernel.store(&kernel);
+  entry.kernel.store(&kernel, std::memory_order_release);
   for (std::size_t i = 0; i < entry.grid.size(); ++i) {
-    entry.grid[i].store(shape.grid[i]);
+    entry.grid[i].store(shape.grid[i], std::memory_order_release);
   }
-  entry.stream.store(stream);
-  entry.number.store(number);
+  entry.stream.store(stream, std::memory_order_release);
+  entry.number.store(number, std::memory_order_release);
 }
 
 std::string LaunchRing::recent() const {

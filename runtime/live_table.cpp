@@ -11,7 +11,7 @@ namespace sinter {
 struct LiveTable::Entry {
   LiveKey key;
   std::uint64_t hash;
-  const Kernel* kernel;
+  const KernelHandle* kernel;
 };
 
 struct LiveTable::Slots {
@@ -37,7 +37,7 @@ LiveTable::LiveTable() {
 
 LiveTable::~LiveTable() = default;
 
-const Kernel* LiveTable::find(const LiveKey& key) const {
+const KernelHandle* LiveTable::find(const LiveKey& key) const {
   const Slots& table = *current_.load(std::memory_order_acquire);
   const std::uint64_t hash = hash_of(key);
   for (std::size_t i = hash & table.mask;; i = (i + 1) & table.mask) {
@@ -51,10 +51,10 @@ const Kernel* LiveTable::find(const LiveKey& key) const {
   }
 }
 
-void LiveTable::insert(const LiveKey& key, const Kernel* kernel) {
+const KernelHandle* LiveTable::insert(const LiveKey& key, const KernelHandle* kernel) {
   const std::lock_guard lock(writer_mutex_);
-  if (find(key) != nullptr) {
-    return;
+  if (const KernelHandle* const present = find(key); present != nullptr) {
+    return present;
   }
   entries_.push_back(std::make_unique<const Entry>(Entry{key, hash_of(key), kernel}));
   if (2 * entries_.size() > all_slots_.back()->slots.size()) {
@@ -67,6 +67,7 @@ void LiveTable::insert(const LiveKey& key, const Kernel* kernel) {
   } else {
     place(*all_slots_.back(), entries_.back().get());
   }
+  return kernel;
 }
 
 void LiveTable::place(Slots& slots, const Entry* entry) {

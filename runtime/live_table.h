@@ -15,7 +15,7 @@
 
 namespace sinter {
 
-class Kernel;
+class KernelHandle;
 
 /// Plain memory, hashed and compared whole.
 struct LiveKey {
@@ -34,10 +34,11 @@ class LiveTable {
   LiveTable(const LiveTable&) = delete;
   LiveTable& operator=(const LiveTable&) = delete;
 
-  /// The kernel, or null. Wait-free.
-  const Kernel* find(const LiveKey& key) const;
-  /// Adds a kernel, which must outlive the table. A key that is there already keeps its kernel. Thread-safe.
-  void insert(const LiveKey& key, const Kernel* kernel);
+  /// Where the kernel is, or null. Wait-free.
+  const KernelHandle* find(const LiveKey& key) const;
+  /// Adds a handle, which must outlive the table. A key that is there already keeps its own. Returns the one that is
+  /// there now. Thread-safe.
+  const KernelHandle* insert(const LiveKey& key, const KernelHandle* kernel);
 
  private:
   struct Entry;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/runtime.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/cpu_count.h"
 #include "base/read_file.h"
 #include "codegen/resolve.h"
 #include "runtime/caps/choose.h"
@@ -18,6 +20,12 @@ namespace {
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+// A build waits for a worker process most of its time.
+std::size_t background_threads(const Settings& settings) {
+  constexpr std::int64_t kMost = 16;
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(settings.workers != 0 ? settings.workers : available_cpus(), 1, kMost));
 }
 
 struct DeviceName {
@@ -47,7 +55,9 @@ Result<DeviceName> parse_device_name(std::string_view name) {
 
 Runtime::Runtime(RuntimeOptions options)
     : options_(std::move(options)), log_(options_.settings.log_level, options_.log),
-      trace_(options_.settings.trace_file, [this](const std::string& problem) { log_.warn(problem); }) {
+      trace_(options_.settings.trace_file, [this](const std::string& problem) { log_.warn(problem); }),
+      watch_(LaunchWatch::create(options_.settings, [this](const std::string& problem) { log_.warn(problem); })),
+      background_(background_threads(options_.settings)) {
   CacheOptions cache;
   cache.directory = options_.settings.cache_dir;
   cache.allow_shared_directory = options_.settings.shared_cache_dir;
@@ -146,26 +156,32 @@ const Device& Runtime::device(int index) const {
 }
 
 Result<const Kernel*> Runtime::get_kernel(int device, const KernelRequest& request, KernelOrigin* origin) {
-  if (const Kernel* kernel = live_.find({static_cast<std::uint64_t>(device), request})) {
+  SINTER_TRY(const KernelHandle* handle, get_handle(device, request, {}, origin));
+  return &handle->kernel();
+}
+
+Result<const KernelHandle*> Runtime::get_handle(int device, const KernelRequest& request, GetOptions options, KernelOrigin* origin) {
+  const KernelHandle* handle = live_.find({static_cast<std::uint64_t>(device), request});
+  if (handle != nullptr && (options.policy == GetPolicy::kFallback || !handle->is_standing_in())) {
     if (origin != nullptr) {
       origin->live = true;
     }
-    return kernel;
+    return handle;
   }
   const auto start = std::chrono::steady_clock::now();
   KernelOrigin own;
   KernelOrigin& how = origin != nullptr ? *origin : own;
-  auto made = make_kernel(device, request, &how);
+  auto made = make_live(device, request, options, &how);
   if (!made) {
     ++refused_;
   }
-  if (trace_.is_on()) {
+  if (trace_.is_on() && !(made && (*made)->is_standing_in())) {  // a stand-in: told when its own kernel is built
     write_trace(device, request, made, how, milliseconds_since(start));
   }
   return made;
 }
 
-void Runtime::write_trace(int device, const KernelRequest& request, const Result<const Kernel*>& made, const KernelOrigin& origin,
+void Runtime::write_trace(int device, const KernelRequest& request, const Result<const KernelHandle*>& made, const KernelOrigin& origin,
                           double milliseconds) {
   const Device* asked = device >= 0 && device < kMaxDevices ? opened_[static_cast<std::size_t>(device)].load() : nullptr;
   if (asked == nullptr) {
@@ -174,7 +190,7 @@ void Runtime::write_trace(int device, const KernelRequest& request, const Result
   TraceRecord record{.request = request, .arch = asked->build_arch->name, .device = asked->caps.name,
                      .driver_version = asked->properties.driver_version, .milliseconds = milliseconds};
   if (made) {
-    record.spec = (*made)->name();
+    record.spec = (*made)->kernel().name();
     record.layer = origin.live ? "live" : code_origin_name(origin.code);
   } else {
     record.outcome = error_code_name(made.error().code);
@@ -183,7 +199,8 @@ void Runtime::write_trace(int device, const KernelRequest& request, const Result
 }
 
 // The path of a request that is not live.
-Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest& request, KernelOrigin* origin) {
+Result<const KernelHandle*> Runtime::make_live(int device_index, const KernelRequest& request, const GetOptions& options,
+                                               KernelOrigin* origin) {
   if (device_index < 0 || device_index >= kMaxDevices || opened_[static_cast<std::size_t>(device_index)].load() == nullptr) {
     return make_error(ErrorCode::kInvalidRequest, fmt::format("device {} was not opened", device_index));
   }
@@ -202,13 +219,24 @@ Result<const Kernel*> Runtime::make_kernel(int device_index, const KernelRequest
   // Another request may have resolved to the same spec.
   const Kernel* kernel = find_kernel(name);
   if (kernel == nullptr) {
-    SINTER_TRY(std::unique_ptr<Kernel> built, build_kernel(device, spec, origin));
+    if (device.driver->is_capturing(device.properties.ordinal, options.stream)) {
+      return make_error(ErrorCode::kInvalidRequest,
+                        fmt::format("{} is not live on {} and stream {} is being captured into a graph, where nothing may be "
+                                    "compiled, loaded or allocated; get the kernel before the capture begins",
+                                    name.second, device.name, options.stream));
+    }
+    if (options.policy == GetPolicy::kFallback) {
+      if (const Kernel* stand_in = find_stand_in(device_index, spec); stand_in != nullptr) {
+        return give_stand_in(device_index, request, stand_in);
+      }
+    }
+    SINTER_TRY(std::unique_ptr<Kernel> built, build_kernel(device, spec, options.policy, origin));
     kernel = keep_kernel(name, std::move(built));
   } else if (origin != nullptr) {
     origin->live = true;
   }
-  live_.insert({static_cast<std::uint64_t>(device_index), request}, kernel);
-  return kernel;
+  live_.insert({static_cast<std::uint64_t>(device_index), request}, kernel->handle());
+  return kernel->handle();
 }
 
 const Kernel* Runtime::find_kernel(const KernelName& name) {
@@ -228,7 +256,7 @@ const Kernel* Runtime::keep_kernel(const KernelName& name, std::unique_ptr<Kerne
   return slot.get();
 }
 
-Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, const KernelSpec& spec, KernelOrigin* origin) {
+Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, const KernelSpec& spec, GetPolicy policy, KernelOrigin* origin) {
   // 2. Stop early if this device cannot run it, or must not.
   SINTER_TRY(BodyPlan plan, make_plan(spec));
   SINTER_TRY_VOID(check_spec(spec, plan, device.caps, options_.allow_unsafe_vskip));
@@ -236,7 +264,7 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
 
   // 3-7. Its code object: from the cache, or compiled and stored.
   const auto start = std::chrono::steady_clock::now();
-  SINTER_TRY(CompiledCode compiled, service_->load_or_compile(spec, plan));
+  SINTER_TRY(CompiledCode compiled, find_code(spec, plan, policy));
   const double code_ms = milliseconds_since(start);
 
   // 8. Refuse a binary that does not fit the device.
@@ -244,6 +272,7 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
 
   // 9. Load it.
   const auto load_start = std::chrono::steady_clock::now();
+  const NvtxRange load_range(nvtx(), "sinter load");
   LaunchShape shape_hint;
   shape_hint.block[0] = plan.threads_per_block;
   shape_hint.dynamic_shared_bytes = plan.dynamic_shared_bytes;
@@ -264,6 +293,8 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
   parts.ordinal = device.properties.ordinal;
   parts.checked = options_.settings.checked;
   parts.launches = device.launches.get();
+  parts.watch = watch_.get();
+  parts.device = device.name;
   parts.quirks = launch_quirks(spec, device.caps, device.properties.driver_version, quirks_);
   auto kernel = std::make_unique<Kernel>(std::move(parts));
   if (log_.wants(LogLevel::kInfo)) {
@@ -279,7 +310,15 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
 }
 
 RuntimeCounters Runtime::counters() const {
-  return {cache_->counters(), service_->compiles(), service_->failed_compiles(), refused_};
+  RuntimeCounters counters{cache_->counters(), service_->compiles(), service_->failed_compiles(), refused_};
+  counters.late_compiles = late_compiles_;
+  counters.late_loads = late_loads_;
+  counters.background = static_cast<std::int64_t>(background_.pending());
+  counters.background_failures = background_failures_;
+  const std::lock_guard lock(mutex_);
+  counters.stand_ins = static_cast<std::int64_t>(stand_in_handles_.size());
+  counters.swaps = swaps_;
+  return counters;
 }
 
 }  // namespace sinter

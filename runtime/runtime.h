@@ -3,10 +3,14 @@
 
 // Runtime: the front door. A request goes in, a kernel that is safe to launch comes out.
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +21,15 @@
 #include "base/settings.h"
 #include "cache/kernel_cache.h"
 #include "codegen/kernel_spec.h"
+#include "runtime/background_work.h"
 #include "runtime/caps/device_caps.h"
 #include "runtime/caps/quirks.h"
 #include "runtime/compile/compile_service.h"
 #include "runtime/device/driver.h"
 #include "runtime/kernel.h"
+#include "runtime/kernel_handle.h"
 #include "runtime/launch_ring.h"
+#include "runtime/launch_watch.h"
 #include "runtime/live_table.h"
 #include "runtime/trace.h"
 
@@ -56,7 +63,28 @@ struct KernelOrigin {
 struct RuntimeCounters {
   CacheCounters cache;
   std::int64_t compiles = 0, failed_compiles = 0, refused = 0;
+  std::int64_t late_compiles = 0;  ///< Wanted after the warm-up, those that were refused for it included.
+  std::int64_t late_loads = 0;     ///< Of kernels that a cache had, after the warm-up.
+  std::int64_t stand_ins = 0;      ///< Requests that were given a stand-in.
+  std::int64_t swaps = 0;          ///< Of stand-ins for the kernels that were asked for.
+  std::int64_t background = 0;     ///< Builds that wait or run now.
+  std::int64_t background_failures = 0;
 };
+
+/// What a request that is not live may cost its caller.
+enum class GetPolicy : std::uint8_t {
+  kBlock,     ///< Waits for whatever it takes.
+  kFallback,  ///< A resident kernel that computes the same now, the one asked for after swap_ready(); else as kBlock.
+  kStrict,    ///< Never compiles: what no cache has is kNotPrebuilt.
+};
+
+struct GetOptions {
+  GetPolicy policy = GetPolicy::kBlock;
+  void* stream = nullptr;  ///< That the kernel is wanted for: while it is captured, only live kernels are to be had.
+};
+
+/// What a compile after the end of the warm-up is.
+enum class LateCompiles : std::uint8_t { kAllowed, kCounted, kWarned, kRefused };
 
 /// Thread-safe.
 class Runtime {
@@ -76,6 +104,22 @@ class Runtime {
   /// Errors: kInvalidRequest, kUnsupported, kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kTimeout, kDriverError.
   Result<const Kernel*> get_kernel(int device, const KernelRequest& request, KernelOrigin* origin = nullptr);
 
+  /// The same for a caller that keeps the handle and lets it be swapped (KernelHandle).
+  /// Errors also: kInvalidRequest if the kernel is not live and options.stream is being captured.
+  Result<const KernelHandle*> get_handle(int device, const KernelRequest& request, GetOptions options = {},
+                                         KernelOrigin* origin = nullptr);
+
+  /// Starts to build what is not live, in the background and in this order. Failures are logged and counted; the request
+  /// itself gets them again. Errors: kInvalidRequest for a device that was not opened; kInternal if no thread is to be had.
+  Result<void> prefetch(int device, std::span<const KernelRequest> requests);
+  /// Waits until nothing is built in the background any more. False if that took longer.
+  bool wait_for_background(std::chrono::milliseconds longest) const { return background_.wait(longest); }
+  /// Every handle whose own kernel is ready leads there from now on. The host calls this where its launches may change,
+  /// between two steps. The number of handles.
+  std::int64_t swap_ready();
+  /// From now on a compile is a surprise. kAllowed begins another warm-up.
+  void end_warmup(LateCompiles late) { late_compiles_mode_.store(late, std::memory_order_relaxed); }
+
   /// Forgets failed compiles, so that the next request tries again.
   void retry_failures() { service_->retry_failures(); }
 
@@ -93,13 +137,18 @@ class Runtime {
 
   explicit Runtime(RuntimeOptions options);
   Result<void> load_tables();
-  Result<const Kernel*> make_kernel(int device, const KernelRequest& request, KernelOrigin* origin);
+  Result<const KernelHandle*> make_live(int device, const KernelRequest& request, const GetOptions& options, KernelOrigin* origin);
   const Kernel* find_kernel(const KernelName& name);
   const Kernel* keep_kernel(const KernelName& name, std::unique_ptr<Kernel> kernel);
-  Result<std::unique_ptr<Kernel>> build_kernel(const Device& device, const KernelSpec& spec, KernelOrigin* origin);
+  Result<std::unique_ptr<Kernel>> build_kernel(const Device& device, const KernelSpec& spec, GetPolicy policy, KernelOrigin* origin);
+  Result<CompiledCode> find_code(const KernelSpec& spec, const BodyPlan& plan, GetPolicy policy);
+  const Kernel* find_stand_in(int device, const KernelSpec& spec);
+  const KernelHandle* give_stand_in(int device, const KernelRequest& request, const Kernel* stand_in);
+  void build_behind(int device, const KernelRequest& request, KernelHandle* handle);
   Result<Driver*> driver(std::string_view vendor);
-  void write_trace(int device, const KernelRequest& request, const Result<const Kernel*>& made, const KernelOrigin& origin,
+  void write_trace(int device, const KernelRequest& request, const Result<const KernelHandle*>& made, const KernelOrigin& origin,
                    double milliseconds);
+  const Nvtx* nvtx() const { return watch_ != nullptr ? watch_->nvtx() : nullptr; }
 
   const RuntimeOptions options_;
   const Log log_;
@@ -108,6 +157,7 @@ class Runtime {
   std::unique_ptr<KernelCache> cache_;
   std::unique_ptr<CompileService> service_;
   Trace trace_;
+  const std::unique_ptr<const LaunchWatch> watch_;  // May be null.
   mutable std::atomic<std::int64_t> refused_{0};
 
   static constexpr int kMaxDevices = 64;
@@ -115,12 +165,26 @@ class Runtime {
   std::map<std::string, std::unique_ptr<Driver>, std::less<>> drivers_;
   std::vector<std::unique_ptr<const Device>> devices_;
 
-  ForkSafeMutex mutex_;  // guards kernels_; not held while compiling or loading
+  /// A handle that waits for its swap.
+  struct ReadySwap {
+    KernelHandle* handle;
+    const Kernel* kernel;
+  };
+
+  mutable ForkSafeMutex mutex_;  // guards the next four; not held while compiling or loading
   std::map<KernelName, std::unique_ptr<const Kernel>> kernels_;
+  std::vector<std::unique_ptr<KernelHandle>> stand_in_handles_;
+  std::vector<ReadySwap> ready_swaps_;
+  std::int64_t swaps_ = 0;
+
+  std::atomic<LateCompiles> late_compiles_mode_{LateCompiles::kAllowed};
+  std::atomic<std::int64_t> late_compiles_{0}, late_loads_{0}, background_failures_{0};
 
   // What the launch path reads without the mutex.
   std::array<std::atomic<const Device*>, kMaxDevices> opened_{};
   LiveTable live_;
+
+  BackgroundWork background_;  // Last: its jobs use all of the above.
 };
 
 }  // namespace sinter

@@ -17,7 +17,7 @@ LiveKey key(std::int64_t n) {
 }
 
 // The table never looks at a kernel, so any address will do.
-const Kernel* fake_kernel(std::int64_t n) { return reinterpret_cast<const Kernel*>(static_cast<std::uintptr_t>(8 * n + 8)); }
+const KernelHandle* fake_kernel(std::int64_t n) { return reinterpret_cast<const KernelHandle*>(static_cast<std::uintptr_t>(8 * n + 8)); }
 
 }  // namespace
 
@@ -50,7 +50,7 @@ TEST_CASE("readers beside a writer see finished entries only") {
     readers.emplace_back([&](std::stop_token stop) {
       while (!stop.stop_requested()) {
         for (std::int64_t n = 0; n < 2000; ++n) {
-          const Kernel* kernel = table.find(key(n));
+          const KernelHandle* kernel = table.find(key(n));
           if (kernel != nullptr && kernel != fake_kernel(n)) {
             std::abort();
           }

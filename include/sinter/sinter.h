@@ -15,11 +15,15 @@
  *   sinter_get_kernel(runtime, device, &request, &kernel, &error);
  *   sinter_launch(kernel, &args, sizeof args, stream, &error);
  *
+ * Structs that may grow begin with struct_size, which the caller sets: fields are appended, never moved, and what an
+ * older caller's struct lacks is taken as zero.
+ *
  * Every function that can fail returns a sinter_status and, if `error` is not NULL, stores an error object there that
  * the caller frees with sinter_error_free. On success *error is set to NULL. No exception leaves the library, and it
  * neither prints (unless SINTER_LOG asks for it) nor exits.
  *
- * Threads: every function may be called from any thread, except destroy, which must come last.
+ * Threads: every function may be called from any thread, except destroy, which must come last. Look-ups of live kernels
+ * and launches share no lock, whatever the device, the stream or the thread; one runtime serves all devices of a process.
  */
 
 #include <stddef.h>
@@ -101,11 +105,56 @@ SINTER_API sinter_status sinter_request_set_int(sinter_request* request, const c
 
 /* The kernel, ready to launch. Live: a look-up without lock, allocation or string (about 50 ns). Else it comes from the
  * cache or a compiler, is checked against the device, and loaded; that blocks for as long as a compile takes.
- * Not to be called while a stream capture is under way in this thread, unless the kernel is live. */
+ * While the default stream waits for a stream that is being captured into a graph, only live kernels are to be had:
+ * nothing is compiled, loaded or allocated in a capture (SINTER_INVALID_REQUEST). */
 SINTER_API sinter_status sinter_get_kernel(sinter_runtime* runtime, int32_t device, const sinter_request* request,
                                            const sinter_kernel** kernel, sinter_error** error);
 
-/* The spec's name, which is the entry symbol that profilers show. */
+/* What a kernel that is not live may cost the caller. */
+typedef enum sinter_policy {
+  SINTER_BLOCK = 0,    /* waits for a cache or a compiler: sinter_get_kernel */
+  SINTER_FALLBACK = 1, /* a resident kernel that computes the same from the same arguments (another tile), at once; the
+                        * one asked for is built behind it, and takes its place in sinter_swap_ready. Where no such
+                        * kernel is resident: as SINTER_BLOCK */
+  SINTER_STRICT = 2    /* never compiles: a kernel that no cache has is SINTER_NOT_PREBUILT */
+} sinter_policy;
+
+typedef struct sinter_get_options {
+  uint32_t struct_size; /* sizeof(sinter_get_options) */
+  uint32_t policy;      /* sinter_policy */
+  void* stream;         /* that the kernel is wanted for: refused if not live while it is captured; NULL: the default one */
+} sinter_get_options;
+
+/* sinter_get_kernel with a policy. `options` may be NULL. */
+SINTER_API sinter_status sinter_get_kernel_with(sinter_runtime* runtime, int32_t device, const sinter_request* request,
+                                                const sinter_get_options* options, const sinter_kernel** kernel, sinter_error** error);
+
+/* 1 while a stand-in answers for this kernel (SINTER_FALLBACK), else 0. */
+SINTER_API int32_t sinter_kernel_stands_in(const sinter_kernel* kernel);
+
+/* Every kernel that a stand-in answers for and that is ready by now answers for itself from here on. Call it where
+ * launches may change, between two steps: graphs that were captured before keep the kernel that they captured.
+ * `swapped` may be NULL: the number of kernels. Never blocks. */
+SINTER_API sinter_status sinter_swap_ready(sinter_runtime* runtime, uint64_t* swapped, sinter_error** error);
+
+/* Starts to build what of the list is not live, in the background and in this order, on as many threads as compiles may
+ * run at once. A request that fails is logged and counted; asking for it tells why. */
+SINTER_API sinter_status sinter_prefetch(sinter_runtime* runtime, int32_t device, const sinter_request* requests, size_t count,
+                                         sinter_error** error);
+/* Waits until nothing is built in the background: prefetches, and kernels behind stand-ins. SINTER_TIMEOUT if that takes
+ * longer than `timeout_ms`. */
+SINTER_API sinter_status sinter_wait_background(sinter_runtime* runtime, uint32_t timeout_ms, sinter_error** error);
+
+/* What a compile is once the host has said that its warm-up is over. sinter_stats counts in all but the first. */
+typedef enum sinter_late_compiles {
+  SINTER_LATE_ALLOWED = 0, /* the warm-up goes on, or begins again */
+  SINTER_LATE_COUNT = 1,
+  SINTER_LATE_WARN = 2,    /* one line in the log, too */
+  SINTER_LATE_ERROR = 3    /* SINTER_NOT_PREBUILT instead of a compile */
+} sinter_late_compiles;
+SINTER_API sinter_status sinter_end_warmup(sinter_runtime* runtime, sinter_late_compiles late, sinter_error** error);
+
+/* The spec's name, which is the entry symbol that profilers show; of a stand-in while one answers. */
 SINTER_API const char* sinter_kernel_name(const sinter_kernel* kernel);
 
 /* Enqueues one launch on `stream` (CUstream, hipStream_t; NULL: the default stream). On the host device it has finished
@@ -114,7 +163,19 @@ SINTER_API const char* sinter_kernel_name(const sinter_kernel* kernel);
 SINTER_API sinter_status sinter_launch(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream,
                                        sinter_error** error);
 
-/* The same, after checking that each buffer is as large as the kernel's declared footprint. `buffer_bytes` has one size
+/* One launch in the caller's memory: checked, and in the form that the driver takes. All zeros: nothing is packed yet.
+ * Of one runtime, and for one thread at a time; a copy elsewhere is as good. */
+typedef struct sinter_packed {
+  unsigned char bytes[1920];
+} __attribute__((aligned(64))) sinter_packed;
+
+/* sinter_launch for launches that repeat. With the arguments that `packed` holds already it is a compare and the
+ * driver's call: nothing is checked or encoded again. With others, or for another kernel, it packs them first (the
+ * checks, and one address in each tensor map). Keep one `packed` per place of the program that launches. */
+SINTER_API sinter_status sinter_kernel_launch(const sinter_kernel* kernel, const void* args, size_t args_bytes, sinter_packed* packed,
+                                              void* stream, sinter_error** error);
+
+/* The same as sinter_launch, after checking that each buffer is as large as the kernel's declared footprint. `buffer_bytes` has one size
  * per field of the argument struct, in order; UINT64_MAX leaves one unchecked. */
 SINTER_API sinter_status sinter_launch_checked(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream,
                                                const uint64_t* buffer_bytes, size_t buffer_count, sinter_error** error);
@@ -148,9 +209,15 @@ typedef struct sinter_stats {
   uint32_t reserved;
   int64_t memory_hits, local_hits, misses, bad_entries, storage_faults, compiles, failed_compiles, refused;
   int64_t bundle_hits;
+  int64_t late_compiles;       /* after the end of the warm-up, those that were refused for it included */
+  int64_t late_loads;          /* of kernels that a cache had, after the end of the warm-up */
+  int64_t stand_ins, swaps;    /* kernels that a stand-in answered for, and how many of them took its place */
+  int64_t background;          /* builds that wait or run now */
+  int64_t background_failures; /* builds that nobody waited for and that failed */
 } sinter_stats;
 
-/* Fills the struct. SINTER_INVALID_REQUEST for a NULL argument or a struct_size below this one's. */
+/* Fills as much of the struct as struct_size says. SINTER_INVALID_REQUEST for a NULL argument, or for a struct_size below
+ * that of the first version (72). */
 SINTER_API sinter_status sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stats);
 
 #ifdef __cplusplus

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace sinter {
 
@@ -40,16 +41,34 @@ void check(Call&& call) {
 }
 }  // namespace detail
 
+/// One launch that repeats, in this object's memory (sinter_packed). For one thread at a time; keep one per place that
+/// launches.
+class Packed {
+ public:
+  sinter_packed* raw() { return &packed_; }
+
+ private:
+  sinter_packed packed_{};
+};
+
 /// A kernel of a Runtime; copy it freely while the runtime lives. Thread-safe.
 class KernelRef {
  public:
   explicit KernelRef(const sinter_kernel* kernel) : kernel_(kernel) {}
   std::string_view name() const { return sinter_kernel_name(kernel_); }
+  /// A resident kernel answers for this one until it is ready and swap_ready() was called.
+  bool stands_in() const { return sinter_kernel_stands_in(kernel_) != 0; }
+  const sinter_kernel* raw() const { return kernel_; }
 
   /// `args`: sinter_grouped_gemm_args, sinter_quantize_args, ...
   template <class Args>
   void launch(const Args& args, void* stream = nullptr) const {
     detail::check([&](sinter_error** error) { return sinter_launch(kernel_, &args, sizeof args, stream, error); });
+  }
+  /// The same for launches that repeat: arguments that `packed` holds already are neither checked nor encoded again.
+  template <class Args>
+  void launch(const Args& args, Packed& packed, void* stream = nullptr) const {
+    detail::check([&](sinter_error** error) { return sinter_kernel_launch(kernel_, &args, sizeof args, packed.raw(), stream, error); });
   }
 
  private:
@@ -97,6 +116,43 @@ class Runtime {
     const sinter_kernel* kernel = nullptr;
     detail::check([&](sinter_error** error) { return sinter_get_kernel(runtime_.get(), device, &request.raw(), &kernel, error); });
     return KernelRef(kernel);
+  }
+
+  /// `stream`: that the kernel is wanted for; while it is captured, only live kernels are to be had.
+  KernelRef get_kernel(std::int32_t device, const Request& request, sinter_policy policy, void* stream = nullptr) {
+    const sinter_get_options options{sizeof(sinter_get_options), static_cast<std::uint32_t>(policy), stream};
+    const sinter_kernel* kernel = nullptr;
+    detail::check(
+        [&](sinter_error** error) { return sinter_get_kernel_with(runtime_.get(), device, &request.raw(), &options, &kernel, error); });
+    return KernelRef(kernel);
+  }
+
+  /// Builds in the background.
+  void prefetch(std::int32_t device, const std::vector<Request>& requests) {
+    std::vector<sinter_request> raw;
+    for (const Request& request : requests) {
+      raw.push_back(request.raw());
+    }
+    detail::check([&](sinter_error** error) { return sinter_prefetch(runtime_.get(), device, raw.data(), raw.size(), error); });
+  }
+  /// Throws Failure with SINTER_TIMEOUT.
+  void wait_background(std::uint32_t timeout_ms) {
+    detail::check([&](sinter_error** error) { return sinter_wait_background(runtime_.get(), timeout_ms, error); });
+  }
+  /// Call it where launches may change. The number of kernels that took their stand-in's place.
+  std::uint64_t swap_ready() {
+    std::uint64_t swapped = 0;
+    detail::check([&](sinter_error** error) { return sinter_swap_ready(runtime_.get(), &swapped, error); });
+    return swapped;
+  }
+  void end_warmup(sinter_late_compiles late) {
+    detail::check([&](sinter_error** error) { return sinter_end_warmup(runtime_.get(), late, error); });
+  }
+  sinter_stats stats() const {
+    sinter_stats stats{};
+    stats.struct_size = sizeof stats;
+    sinter_get_stats(runtime_.get(), &stats);
+    return stats;
   }
 
  private:

@@ -70,14 +70,12 @@ CompileService::CompileService(const Settings& settings, KernelCache& cache, con
 
 CompileService::~CompileService() = default;
 
-Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, const BodyPlan& plan) {
+Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, const BodyPlan& plan, CompilePermission permission) {
   if (settings_.compile == CompileMode::kOff) {
-    if (auto found = built_elsewhere(spec, plan)) {
-      return std::move(*found);
-    }
-    return make_error(ErrorCode::kNotPrebuilt,
-                      fmt::format("{} is in no cache ({}) and SINTER_COMPILE is off; build it with `sinter prebuild --arch {}`", spec.name(),
-                                  cache_.directory().empty() ? "memory only" : cache_.directory(), spec.arch->name));
+    return find_or_refuse(spec, plan, "SINTER_COMPILE is off");
+  }
+  if (!permission.is_granted) {
+    return find_or_refuse(spec, plan, permission.why_not);
   }
   // 3. Name everything that can change the binary.
   std::optional<Toolchain> toolchain = known_toolchain(*spec.arch);
@@ -113,6 +111,22 @@ Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, con
   });
   SINTER_TRY(result.code, std::move(outcome));
   return result;
+}
+
+// No worker is started, not even to ask a compiler who it is.
+Result<CompiledCode> CompileService::find_or_refuse(const KernelSpec& spec, const BodyPlan& plan, std::string_view why_not) {
+  if (const std::optional<Toolchain> toolchain = known_toolchain(*spec.arch)) {
+    SINTER_TRY(const CacheKey key, cache_key_of(spec, plan, *toolchain));
+    if (auto found = find(key, MissCount::kCounted)) {
+      return std::move(*found);
+    }
+  }
+  if (auto found = built_elsewhere(spec, plan)) {
+    return std::move(*found);
+  }
+  return make_error(ErrorCode::kNotPrebuilt,
+                    fmt::format("{} is in no cache ({}) and {}; build it with `sinter prebuild --arch {}`", spec.name(),
+                                cache_.directory().empty() ? "memory only" : cache_.directory(), why_not, spec.arch->name));
 }
 
 std::optional<CompiledCode> CompileService::find(const CacheKey& key, MissCount count) {

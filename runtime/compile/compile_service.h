@@ -41,6 +41,12 @@ struct CompiledCode {
   CacheKey key;
 };
 
+/// May a request that no cache can serve be compiled?
+struct CompilePermission {
+  bool is_granted = true;
+  std::string_view why_not = {};  ///< "SINTER_COMPILE is off", for the message.
+};
+
 /// Thread-safe; no lock is held while compiling or reading a disk.
 class CompileService {
  public:
@@ -55,8 +61,9 @@ class CompileService {
   /// same spec, template and parameters. What a compiler made is checked against its plan before it is stored.
   /// A failure is told to all that wait and remembered for a while (SINTER_FAILURE_MEMORY_S), by other processes on the
   /// cache directory, too; the message then says so.
+  /// Without permission to compile, what no cache has is kNotPrebuilt.
   /// Errors: kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kUnsupported, kTimeout, kInternal.
-  Result<CompiledCode> load_or_compile(const KernelSpec& spec, const BodyPlan& plan);
+  Result<CompiledCode> load_or_compile(const KernelSpec& spec, const BodyPlan& plan, CompilePermission permission = {});
 
   /// The compiler that builds for this arch here, with its identity and options. The identity is asked of the compiler
   /// once per installed version: later processes find it in the cache by the files' stamps.
@@ -93,6 +100,7 @@ class CompileService {
   std::optional<CompiledCode> find_but_compiler(const KernelSpec& spec, const BodyPlan& plan, std::vector<CacheKey> candidates);
   std::optional<CompiledCode> find(const CacheKey& key, MissCount count);
   std::optional<Result<CompiledCode>> find_settled(const CacheKey& key, MissCount count);
+  Result<CompiledCode> find_or_refuse(const KernelSpec& spec, const BodyPlan& plan, std::string_view why_not);
   Result<CompiledCode> find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key);
   SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key, KeyLease& lease);
   Result<void> complete_facts(const KernelSpec& spec, CodeObject& code, const CompileWatch& watch);

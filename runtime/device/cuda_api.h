@@ -38,6 +38,7 @@ enum Status : int {
   kUnsupportedPtxVersion = 222,
   kJitCompilationDisabled = 223,
   kNotFound = 500,
+  kStreamCaptureImplicit = 906,  ///< Asked of the default stream: one that it waits for is captured.
 };
 
 /// CUdevice_attribute.

@@ -218,6 +218,16 @@ class CudaDriver final : public Driver {
     return is_clear ? synchronize(ordinal) : Result<void>();
   }
 
+  bool is_capturing(int, void* stream) const override {
+    if (api_->stream_is_capturing == nullptr) {
+      return false;
+    }
+    // In the context that the caller has: a stream belongs to one, and a thread without one captures nothing.
+    int capturing = 0;
+    const Status status = api_->stream_is_capturing(static_cast<Stream*>(stream), &capturing);
+    return status == kStreamCaptureImplicit || (status == kSuccess && capturing != 0);
+  }
+
   Result<void> synchronize(int ordinal) override {
     SINTER_TRY(std::shared_ptr<const PrimaryContext> context, context_of(ordinal));
     const ContextScope scope(*context);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/cuda_kernel.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -58,11 +60,35 @@ class CudaKernel final : public LoadedKernel {
     // The driver copies as many bytes as the kernel takes, whatever the caller has.
     const std::size_t given = parameter_bytes(tensor_maps_.count(), args_bytes);
     if (attributes_.args_bytes != kUnknown && std::cmp_not_equal(attributes_.args_bytes, given)) {
-      return make_error(ErrorCode::kDriverError,
-                        fmt::format("launch of {}: the arguments are {} bytes, the loaded kernel takes {}", entry_,
-                                    given, attributes_.args_bytes));
+      return wrong_args(given);
     }
-    const Status status = launch_in_context(shape, {args, args_bytes}, static_cast<Stream*>(stream));
+    const Status status = in_context([&] { return enqueue(shape, {args, args_bytes}, static_cast<Stream*>(stream)); });
+    return status == kSuccess ? Result<void>() : launch_error(shape, status);
+  }
+
+  Result<Prepared> prepare(const void* args, std::size_t args_bytes, std::span<std::byte> parameter) const override {
+    const std::size_t bytes = parameter_bytes(tensor_maps_.count(), args_bytes);
+    if (attributes_.args_bytes != kUnknown && std::cmp_not_equal(attributes_.args_bytes, bytes)) {
+      return wrong_args(bytes);
+    }
+    if (tensor_maps_.empty()) {
+      return LoadedKernel::prepare(args, args_bytes, parameter);
+    }
+    TensorMaps::Parameter written;
+    if (bytes > parameter.size() || bytes > written.bytes.size()) {
+      return make_error(ErrorCode::kInternal, fmt::format("a prepared launch of {}: {} bytes, there is room for {}", entry_, bytes,
+                                                          std::min(parameter.size(), written.bytes.size())));
+    }
+    const Status status = in_context([&] { return tensor_maps_.write(module_.api(), args, args_bytes, written); });
+    if (status != kSuccess) {
+      return call_error(module_.api(), "cuTensorMapReplaceAddress", status);
+    }
+    std::memcpy(parameter.data(), written.bytes.data(), bytes);
+    return Prepared{static_cast<std::uint32_t>(bytes), static_cast<std::uint32_t>(tensor_maps_.count() * kTensorMapBytes)};
+  }
+
+  Result<void> launch_prepared(const LaunchShape& shape, std::span<const std::byte> parameter, void* stream) const override {
+    const Status status = in_context([&] { return enqueue_parameter(shape, parameter.data(), static_cast<Stream*>(stream)); });
     return status == kSuccess ? Result<void>() : launch_error(shape, status);
   }
 
@@ -78,8 +104,9 @@ class CudaKernel final : public LoadedKernel {
   };
 
   /// A thread without a context gets the primary one and keeps it, as it would from the CUDA runtime. A thread on
-  /// which the host made another context current runs the launch in the kernel's and gets its own back.
-  Status launch_in_context(const LaunchShape& shape, Args args, Stream* stream) const {
+  /// which the host made another context current runs the call in the kernel's and gets its own back.
+  template <class Call>
+  Status in_context(Call&& call) const {
     const Api& api = module_.api();
     Context* const own = module_.context().handle();
     Context* current = nullptr;
@@ -87,14 +114,14 @@ class CudaKernel final : public LoadedKernel {
       return status;
     }
     if (current == own) {
-      return enqueue(shape, args, stream);
+      return call();
     }
     if (current == nullptr) {
       const Status status = api.context_set(own);
-      return status == kSuccess ? enqueue(shape, args, stream) : status;
+      return status == kSuccess ? call() : status;
     }
     const ContextScope scope(module_.context());
-    return scope.is_current() ? enqueue(shape, args, stream) : scope.status();
+    return scope.is_current() ? call() : scope.status();
   }
 
   Status enqueue(const LaunchShape& shape, Args args, Stream* stream) const {
@@ -121,6 +148,11 @@ class CudaKernel final : public LoadedKernel {
     };
     void* parameters[] = {const_cast<void*>(parameter)};  // The driver only reads it.
     return module_.api().launch(&config, function_, parameters, nullptr);
+  }
+
+  Error wrong_args(std::size_t given) const {
+    return make_error(ErrorCode::kDriverError, fmt::format("launch of {}: the arguments are {} bytes, the loaded kernel takes {}",
+                                                           entry_, given, attributes_.args_bytes));
   }
 
   Error launch_error(const LaunchShape& shape, Status status) const {

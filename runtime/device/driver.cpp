@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/driver.h"
 
+#include <cstring>
+
 #include <fmt/format.h>
 
 namespace sinter {
@@ -15,6 +17,22 @@ Result<std::unique_ptr<LoadedKernel>> Driver::load_with_tensor_maps(int ordinal,
   return load(ordinal, code, shape_hint);
 }
 
+Result<LoadedKernel::Prepared> LoadedKernel::prepare(const void* args, std::size_t args_bytes,
+                                                     std::span<std::byte> parameter) const {
+  if (args_bytes > parameter.size()) {
+    return make_error(ErrorCode::kInternal, fmt::format("a prepared launch of {} bytes of arguments: there is room for {}",
+                                                        args_bytes, parameter.size()));
+  }
+  std::memcpy(parameter.data(), args, args_bytes);
+  return Prepared{static_cast<std::uint32_t>(args_bytes), 0};
+}
+
+Result<void> LoadedKernel::launch_prepared(const LaunchShape& shape, std::span<const std::byte> parameter, void* stream) const {
+  return launch(shape, parameter.data(), parameter.size(), stream);
+}
+
 Result<void> Driver::finish(int ordinal, void*) { return synchronize(ordinal); }
+
+bool Driver::is_capturing(int, void*) const { return false; }
 
 }  // namespace sinter

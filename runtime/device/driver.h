@@ -61,6 +61,17 @@ class LoadedKernel {
   /// a launch has finished when this returns. No allocation, no lock, no string on success.
   /// Errors: kDriverError with the driver's name for the error. Thread-safe.
   virtual Result<void> launch(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const = 0;
+
+  /// Where prepare() put things.
+  struct Prepared {
+    std::uint32_t bytes = 0;        ///< From the start of the parameter.
+    std::uint32_t args_offset = 0;  ///< Of the arguments in it.
+  };
+  /// Writes what launches of these arguments pass to the kernel: for launch_prepared(), as often as one likes.
+  /// REQUIRES: `parameter` is aligned to kTensorMapAlignment. Errors: kInternal if it is too small; kDriverError.
+  virtual Result<Prepared> prepare(const void* args, std::size_t args_bytes, std::span<std::byte> parameter) const;
+  /// The launch() of a prepared parameter.
+  virtual Result<void> launch_prepared(const LaunchShape& shape, std::span<const std::byte> parameter, void* stream) const;
 };
 
 /// Memory of one device, for tools and tests (serving stacks bring their own).
@@ -101,6 +112,9 @@ class Driver {
   virtual Result<void> synchronize(int ordinal) = 0;
   /// Waits for what was launched, to learn whether it failed; not while `stream` is captured, when nothing runs yet.
   virtual Result<void> finish(int ordinal, void* stream);
+  /// Is `stream`, or a stream that the default one (null) waits for, being captured into a graph? False where the driver
+  /// cannot say.
+  virtual bool is_capturing(int ordinal, void* stream) const;
   /// Bytes from `pointer` to the end of its allocation; nullopt where the driver cannot say (the host).
   virtual std::optional<std::uint64_t> bytes_behind(int ordinal, const void* pointer) = 0;
 };

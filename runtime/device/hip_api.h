@@ -31,6 +31,7 @@ enum Status : int {
   kNoBinaryForGpu = 209,
   kInvalidKernelFile = 218,
   kNotFound = 500,
+  kStreamCaptureImplicit = 906,  ///< Asked of the default stream: one that it waits for is captured.
 };
 
 /// hipDeviceAttribute_t.

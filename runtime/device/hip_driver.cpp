@@ -238,6 +238,16 @@ class HipDriver final : public Driver {
     return is_clear ? synchronize(ordinal) : Result<void>();
   }
 
+  bool is_capturing(int ordinal, void* stream) const override {
+    if (api_->stream_is_capturing == nullptr || !check_ordinal(ordinal)) {
+      return false;
+    }
+    const DeviceScope scope(*api_, ordinal);
+    int capturing = 0;
+    const Status status = api_->stream_is_capturing(static_cast<Stream*>(stream), &capturing);
+    return succeeded(*api_, status) ? capturing != 0 : status == kStreamCaptureImplicit;
+  }
+
   Result<void> synchronize(int ordinal) override {
     SINTER_TRY_VOID(check_ordinal(ordinal));
     const DeviceScope scope(*api_, ordinal);

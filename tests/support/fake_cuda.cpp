@@ -27,11 +27,14 @@ FakeGpu& fake() {
 
 // The thread's stack of contexts; a context is an address.
 thread_local std::vector<void*> context_stack;
-int primary_context = 0;
+int primary_contexts[64] = {};  // By ordinal.
 
 std::map<std::uintptr_t, std::size_t> allocations;  // Guarded by the control block's mutex.
 
 int called(const char* name) {
+  if (fake().is_silent) {
+    return 0;
+  }
   const std::lock_guard lock(fake().mutex);
   return record(fake(), name);
 }
@@ -117,13 +120,13 @@ int cuDeviceGetPCIBusId(char* bus, int bytes, int) {
   return 0;
 }
 
-int cuDevicePrimaryCtxRetain(void** context, int) {
+int cuDevicePrimaryCtxRetain(void** context, int device) {
   const std::lock_guard lock(fake().mutex);
   if (const int status = record(fake(), "cuDevicePrimaryCtxRetain"); status != 0) {
     return status;
   }
   ++fake().primary_references;
-  *context = &primary_context;
+  *context = &primary_contexts[device - 10];
   return 0;
 }
 
@@ -163,6 +166,13 @@ int cuCtxPopCurrent_v2(void** context) {
 }
 
 int cuCtxSynchronize() { return called("cuCtxSynchronize"); }
+
+int cuStreamIsCapturing(void*, int* status) {
+  const std::lock_guard lock(fake().mutex);
+  *status = fake().capturing;
+  return fake().capture_status;
+}
+
 int cuThreadExchangeStreamCaptureMode(int* mode) {
   static thread_local int current = 0;
   std::swap(*mode, current);
@@ -198,7 +208,7 @@ int cuModuleGetFunction(void** function, void*, const char*) {
 
 int cuFuncGetAttribute(int* value, int attribute, void*) {
   const std::lock_guard lock(fake().mutex);
-  const std::map<int, int> values = {{0, 512}, {1, 1024}, {3, 16}, {4, 168}, {8, fake().max_dynamic_shared_bytes}};
+  const std::map<int, int> values = {{0, 512}, {1, 1024}, {3, fake().local_bytes}, {4, 168}, {8, fake().max_dynamic_shared_bytes}};
   *value = values.at(attribute);
   return 0;
 }
@@ -256,6 +266,12 @@ int cuTensorMapReplaceAddress(void* map, void* address) {
 int cuLaunchKernelEx(const void* config_pointer, void*, void** parameters, void**) {
   LaunchConfig config{};
   std::memcpy(&config, config_pointer, sizeof(config));
+  if (fake().on_launch) {
+    fake().on_launch(config.stream);
+  }
+  if (fake().is_silent) {
+    return 0;
+  }
   const std::lock_guard lock(fake().mutex);
   if (const int status = record(fake(), "cuLaunchKernelEx"); status != 0) {
     return status;

@@ -4,8 +4,10 @@
 // Fake driver libraries for tests: shared objects with the exported names of libcuda and libamdhip64 that record the
 // calls made to them and fail on demand. No device, no code executed. Each exports `fake_gpu`, its control block.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -38,6 +40,11 @@ struct FakeGpu {
   int blocks_per_unit = 2;
   int compute_capability = 90;
   std::string arch = "gfx942:sramecc+:xnack-";
+  int local_bytes = 16;                 ///< CUDA: scratch per thread of the kernel.
+  int capturing = 0;                    ///< Status of a stream's capture: 0 none, 1 active.
+  int capture_status = 0;               ///< What asking for it returns.
+  std::function<void(void* stream)> on_launch;  ///< CUDA: called by each launch, without the mutex.
+  std::atomic<bool> is_silent = false;  ///< CUDA: launches and the calls before them record nothing.
 
   // --- recorded ---
   std::vector<std::string> calls;  ///< In order. Attribute queries are left out.

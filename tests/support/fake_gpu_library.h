@@ -34,6 +34,11 @@ inline FakeGpu& fresh_fake(const char* path) {
   fake.blocks_per_unit = defaults.blocks_per_unit;
   fake.compute_capability = defaults.compute_capability;
   fake.arch = defaults.arch;
+  fake.local_bytes = defaults.local_bytes;
+  fake.capturing = defaults.capturing;
+  fake.capture_status = defaults.capture_status;
+  fake.on_launch = nullptr;
+  fake.is_silent = false;
   fake.calls.clear();
   fake.launches.clear();
   fake.last_error = 0;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// BackgroundWork: jobs that nobody waits for, done by threads that exist only while there are jobs.
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace sinter {
+
+/// Thread-safe. In a child of fork every call does nothing: the threads stayed with the parent.
+class BackgroundWork {
+ public:
+  using Job = std::function<void()>;
+
+  explicit BackgroundWork(std::size_t max_threads);
+  /// Drops the jobs that wait and waits for those that run.
+  ~BackgroundWork();
+  BackgroundWork(const BackgroundWork&) = delete;
+  BackgroundWork& operator=(const BackgroundWork&) = delete;
+
+  /// False if no thread is to be had: then the job was not taken.
+  bool add(Job job);
+  /// Jobs that wait or run.
+  std::size_t pending() const;
+  /// Waits until there are none, `longest` at most. True if there are none.
+  bool wait(std::chrono::milliseconds longest) const;
+
+ private:
+  bool ensure_thread();  // REQUIRES: mutex_ is held.
+  void loop(std::size_t slot);
+
+  const std::size_t max_threads_;
+  const int process_;  // The pid that made it.
+
+  mutable std::mutex mutex_;  // Guards what follows; held for moments.
+  mutable std::condition_variable changed_;
+  std::deque<Job> jobs_;
+  bool stop_ = false;
+  std::size_t running_ = 0;
+  std::size_t alive_ = 0;             // Threads that still take jobs.
+  std::vector<std::thread> threads_;  // One per slot; of a slot that is free, a thread that has ended or none.
+  std::vector<bool> is_free_;
+};
+
+}  // namespace sinter
