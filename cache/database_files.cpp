@@ -128,4 +128,13 @@ Result<std::string> rename_database_aside(const DatabaseFiles& files, const std:
   return name;
 }
 
+Result<void> delete_leftovers(const DatabaseFiles& files) {
+  for (const std::string& path : {files.log, files.shared_memory, files.journal}) {
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+      return failed("delete", path, errno);
+    }
+  }
+  return {};
+}
+
 }  // namespace sinter

@@ -57,4 +57,12 @@ inline constexpr std::size_t kKeptBadDatabases = 3;
 /// REQUIRES: the exclusive lock. Errors: kCacheError.
 Result<std::string> rename_database_aside(const DatabaseFiles& files, const std::optional<FileId>& damaged);
 
+/// Deletes the log, the shared memory and the journal of a database that is gone, before another one is made at its path.
+///
+/// SQLite finds them by path and would share them with whoever still has the old database open. A process with both open
+/// loses its locks on them when it closes one, another process then cuts the shared memory short as if nobody used it,
+/// and the first dies of SIGBUS at its next look.
+/// REQUIRES: the exclusive lock, and no database or an empty one at the path. Errors: kCacheError.
+Result<void> delete_leftovers(const DatabaseFiles& files);
+
 }  // namespace sinter

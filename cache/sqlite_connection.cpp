@@ -136,6 +136,9 @@ Result<OpenOutcome> open_connection(const DatabaseFiles& files, LockMode mode, J
   if (mode == LockMode::kShared && (!exists || info.st_size == 0)) {
     return OpenOutcome{OpenOutcome::kMissing, {}};
   }
+  if (!exists || info.st_size == 0) {
+    SINTER_TRY_VOID(delete_leftovers(files));
+  }
   const auto fault = [&](const DbStatus& status) {
     return failed(fmt::format("cannot open the kernel cache {}: {}", files.database, status.text()));
   };

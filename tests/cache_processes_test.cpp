@@ -2,6 +2,8 @@
 
 // Many processes on one database: at once, killed at any moment, forked with the database open.
 
+#include <poll.h>
+
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <random>
@@ -208,6 +210,50 @@ TEST_CASE("a process that leaves a renamed database does not take its successor'
   SqliteStore store({.directory = directory / "cache"}, problems.sink());
   CHECK(*store.get(key_of(1)) == nullptr);
   CHECK(*store.get(key_of(2)) != nullptr);
+}
+
+TEST_CASE("a database that was deleted leaves its successor neither its log nor its shared memory",
+          "[cache][processes]") {
+  TempDir directory;
+  const DatabaseFiles files(directory / "cache");
+  int go[2];
+  int done[2];
+  REQUIRE((pipe(go) == 0 && pipe(done) == 0));
+  const pid_t other = start_child([&] {
+    char byte = 0;
+    if (read(go[0], &byte, 1) != 1) return 1;
+    for (int i = 0; i < 200; ++i) {
+      Problems problems;
+      SqliteStore store({.directory = directory / "cache"}, problems.sink());
+      if (!store.put(key_of(3 + i), code_of(3 + i))) return 2;
+    }
+    return write(done[1], &byte, 1) == 1 ? 0 : 3;
+  });
+  const pid_t owner_of_both = start_child([&] {
+    close(done[1]);  // So that the end of the other one is seen, too.
+    Problems problems;
+    SqliteStore successor({.directory = directory / "cache"}, problems.sink());
+    {
+      SqliteStore store({.directory = directory / "cache"}, problems.sink());
+      if (!store.put(key_of(1), code_of(1))) return 1;
+      unlink(files.database.c_str());
+      if (!successor.put(key_of(2), code_of(2))) return 2;
+    }
+    // Closing one database ended this process's locks on every file that both had open: others may cut such a file.
+    char byte = 'g';
+    if (write(go[1], &byte, 1) != 1) return 3;
+    for (pollfd other_is_done{done[0], POLLIN, 0}; poll(&other_is_done, 1, 0) == 0;) {
+      const auto found = successor.get(key_of(2));
+      if (!found || *found == nullptr || !same_code(**found, *code_of(2))) return 4;
+    }
+    return successor.put(key_of(1), code_of(1)) ? 0 : 5;
+  });
+  for (const int descriptor : {go[0], go[1], done[0], done[1]}) {
+    close(descriptor);
+  }
+  CHECK(wait_for(owner_of_both) == 0);
+  CHECK(wait_for(other) == 0);
+  CHECK(count_bad_databases(directory / "cache") == 0);
 }
 
 TEST_CASE("a child of fork goes on in memory and leaves the parent's database alone", "[cache][processes]") {
