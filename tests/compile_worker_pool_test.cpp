@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "tests/support/files.h"
 
 namespace sinter {
 namespace {
@@ -251,6 +252,12 @@ TEST_CASE("a worker that cannot start says why") {
   CHECK(object.error().code == ErrorCode::kCompilerUnavailable);
   CHECK(contains(object.error().message, "exit status 127"));
   CHECK(contains(object.error().message, "libmissing.so.1"));
+}
+
+TEST_CASE("a start that fails for a moment is tried once more") {
+  testing::TempDir directory;
+  WorkerPool pool(fake_locations("crash-unless:" + (directory / "was-here")), small_options());
+  CHECK(pool.compile(job("good")));
 }
 
 TEST_CASE("a worker of another release is refused") {

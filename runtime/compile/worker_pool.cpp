@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <ctime>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,11 @@ namespace {
 
 /// A worker leaves by itself this much after the pool would not use it any more: never between choice and request.
 constexpr std::chrono::seconds kIdleGrace{5};
+
+/// A start that fails sooner than this is tried once more after the pause: what it failed for often passes, such as a
+/// limit on descriptors or processes, a full file system, or a kill.
+constexpr std::chrono::seconds kQuickFailure{5};
+constexpr std::chrono::milliseconds kPauseBeforeRestart{50};
 
 const protocol::BackendInfo* find_backend(const protocol::Hello& hello, std::string_view backend) {
   const auto it = std::find_if(hello.backends.begin(), hello.backends.end(),
@@ -212,7 +218,13 @@ Result<std::unique_ptr<WorkerProcess>> WorkerPool::start(const BackendLocation& 
   command.start_limit = options_.time_limit;
   command.memory_limit_bytes = options_.memory_limit_bytes;
   command.warm_file = state().node.warm_file();
-  return WorkerProcess::start(command, watch);
+  const auto begin = std::chrono::steady_clock::now();
+  auto worker = WorkerProcess::start(command, watch);
+  if (!worker && std::chrono::steady_clock::now() - begin < kQuickFailure) {
+    std::this_thread::sleep_for(kPauseBeforeRestart);
+    worker = WorkerProcess::start(command, watch);
+  }
+  return worker;
 }
 
 Result<void> WorkerPool::staff(Lease& lease, const BackendLocation& location, const CompileWatch& watch) {

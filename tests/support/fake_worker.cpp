@@ -163,6 +163,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "libmissing.so.1: cannot open shared object file\n");
     return 127;
   }
+  constexpr std::string_view kCrashUnless = "crash-unless:";
+  if (start.starts_with(kCrashUnless)) {
+    const std::string mark(start.substr(kCrashUnless.size()));
+    if (!std::filesystem::exists(mark)) {
+      std::ofstream{mark};
+      return 1;
+    }
+  }
   end_with_peer(kFd);  // what hangs on purpose must not outlive its test
   const Personality personality = personality_of(argv[0]);
   misbehave(behaviour_for(personality, "hello"));
