@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <span>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "base/file.h"
 #include "cache/database_files.h"
 #include "cache/entry_row.h"
+#include "cache/key_difference.h"
 #include "cache/row_columns.h"
 #include "cache/schema.h"
 #include "cache/sqlite_db.h"
@@ -128,6 +130,13 @@ struct CacheAdmin::State {
         schema::kGetWholeEntry, [&](Statement& statement) { statement.bind(1, number); },
         [&](const Statement& statement) { row = read_entry_row(statement, RowPart::kWhole); }));
     return row;
+  }
+
+  /// False of a database that nobody has counted anything in yet, and of a bundle.
+  Result<bool> has_usage_tables() {
+    std::int64_t tables = 0;
+    const DbStatus status = database.query_integer(schema::kHasUsageTables, tables);
+    return status.ok() ? Result<bool>(tables == 2) : fault(status);
   }
 
   Result<void> check_schema();
@@ -336,6 +345,109 @@ Result<std::vector<BadEntry>> CacheAdmin::bad_entries() {
                        .found_unix_s = row.column_integer(3)});
   }));
   return entries;
+}
+
+// --- Use, counts, failures ---
+
+Result<std::map<std::string, EntryUse>> CacheAdmin::uses() {
+  std::map<std::string, EntryUse> uses;
+  if (state_->is_bundle) {
+    return uses;
+  }
+  SINTER_TRY_VOID(state_->query(schema::kListUses, [&](const Statement& row) {
+    uses[hex_of(row.column_bytes(0))] = {.last_used_unix_s = row.column_integer(1), .pinned = row.column_integer(2) != 0};
+  }));
+  SINTER_TRY(const bool counted, state_->has_usage_tables());
+  if (counted) {
+    SINTER_TRY_VOID(state_->query(schema::kListLoads, [&](const Statement& row) {
+      if (const auto use = uses.find(hex_of(row.column_bytes(0))); use != uses.end()) {
+        use->second.loads = row.column_integer(1);
+      }
+    }));
+  }
+  return uses;
+}
+
+Result<std::vector<HourCount>> CacheAdmin::counts() {
+  std::vector<HourCount> counts;
+  SINTER_TRY(const bool counted, state_->has_usage_tables());
+  if (counted) {
+    SINTER_TRY_VOID(state_->query(schema::kListCounts, [&](const Statement& row) {
+      counts.push_back({row.column_integer(0), std::string(row.column_text(1)), row.column_integer(2)});
+    }));
+  }
+  return counts;
+}
+
+Result<std::vector<FailedCompile>> CacheAdmin::failures() {
+  std::vector<FailedCompile> failures;
+  if (state_->is_bundle) {
+    return failures;
+  }
+  SINTER_TRY_VOID(state_->query(schema::kListFailures, [&](const Statement& row) {
+    failures.push_back({.key = hex_of(row.column_bytes(0)),
+                        .spec = std::string(row.column_text(1)),
+                        .arch = std::string(row.column_text(2)),
+                        .crashed = row.column_integer(3) != 0,
+                        .failed_unix_s = row.column_integer(4),
+                        .message = std::string(row.column_text(5))});
+  }));
+  return failures;
+}
+
+Result<void> CacheAdmin::visit_facts(const std::function<void(std::string_view key, const CodeFacts& facts)>& visit) {
+  return state_->query(schema::kListFacts, [&](const Statement& row) {
+    if (const auto facts = code_facts_from_json(row.column_text(1))) {
+      visit(hex_of(row.column_bytes(0)), *facts);
+    }
+  });
+}
+
+Result<std::optional<NearKey>> CacheAdmin::nearest(const CacheKey& wanted) {
+  std::vector<CacheKey> same_spec;
+  SINTER_TRY_VOID(state_->query(
+      schema::kListKeysOfSpec, [&](Statement& statement) { statement.bind(1, wanted.field(kSpecKeyField)); },
+      [&](const Statement& row) {
+        if (auto fields = key_fields_from_json(row.column_text(1))) {
+          same_spec.push_back(make_cache_key(std::move(*fields)));
+        }
+      }));
+  if (const CacheKey* key = nearest_key(wanted, same_spec)) {
+    return std::optional(NearKey{*key, true});
+  }
+  std::int64_t number = 0;
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  SINTER_TRY_VOID(state_->query(
+      schema::kListSpecs,
+      [&](Statement& statement) {
+        statement.bind(1, wanted.field(kFamilyKeyField));
+        statement.bind(2, wanted.field(kArchKeyField));
+      },
+      [&](const Statement& row) {
+        const std::size_t distance = spec_distance(wanted.field(kSpecKeyField), row.column_text(1));
+        if (distance > 0 && distance < least) {
+          least = distance;
+          number = row.column_integer(0);
+        }
+      }));
+  if (least == std::numeric_limits<std::size_t>::max()) {
+    return std::optional<NearKey>();
+  }
+  SINTER_TRY(const EntryRow row, state_->row(number));
+  SINTER_TRY(std::vector<KeyField> fields, key_fields_from_json(row.key_fields));
+  return std::optional(NearKey{make_cache_key(std::move(fields)), false});
+}
+
+Result<bool> CacheAdmin::contains(const Digest& key) {
+  bool found = false;
+  SINTER_TRY_VOID(state_->query(
+      schema::kFindRows,
+      [&](Statement& statement) {
+        statement.bind(1, bytes_of(key));
+        statement.bind(2, bytes_of(key));
+      },
+      [&](const Statement&) { found = true; }));
+  return found;
 }
 
 }  // namespace sinter

@@ -5,7 +5,10 @@
 // entries instead of hiding them.
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +39,34 @@ struct BadEntry {
   std::string spec;
   std::string reason;
   std::int64_t found_unix_s = 0;  ///< When it was set aside; 0 from verify(), which moves nothing.
+};
+
+/// How an entry was used.
+struct EntryUse {
+  std::int64_t last_used_unix_s = 0;  ///< By the hour.
+  bool pinned = false;
+  std::int64_t loads = 0;  ///< Times that a process read it from the database; only of the 4,096 with the most.
+};
+
+/// What processes counted in one hour, or before the hours that are kept one by one.
+struct HourCount {
+  std::int64_t hour = 0;  ///< Unix time / 3600; 0: everything older.
+  std::string name;       ///< usage_event_name(), or "miss <cause>" (cache/usage_log.cpp).
+  std::int64_t value = 0;
+};
+
+/// A compile that failed last.
+struct FailedCompile {
+  std::string key, spec, arch;
+  bool crashed = false;
+  std::int64_t failed_unix_s = 0;
+  std::string message;
+};
+
+/// A stored key that is near to one that is not stored.
+struct NearKey {
+  CacheKey key;
+  bool same_spec = false;  ///< Then something else differs: the compiler, a template.
 };
 
 /// All of one entry.
@@ -95,6 +126,21 @@ class CacheAdmin {
 
   /// Entries set aside by earlier reads, newest first. None of a bundle.
   Result<std::vector<BadEntry>> bad_entries();
+
+  /// By key. None of a bundle, like the next two.
+  Result<std::map<std::string, EntryUse>> uses();
+  /// By hour and name.
+  Result<std::vector<HourCount>> counts();
+  /// Newest first.
+  Result<std::vector<FailedCompile>> failures();
+  /// Calls `visit` with the key and the facts of each entry, which are not checked.
+  Result<void> visit_facts(const std::function<void(std::string_view key, const CodeFacts& facts)>& visit);
+
+  /// The stored key that is nearest to `wanted`, which itself does not count: of its spec, else of the spec of its
+  /// family and arch whose name differs least. nullopt if there is none.
+  Result<std::optional<NearKey>> nearest(const CacheKey& wanted);
+  /// Whether there is an entry of exactly this key.
+  Result<bool> contains(const Digest& key);
 
   const std::string& database_path() const;
 

@@ -21,9 +21,6 @@ namespace {
 /// Texts are remembered to say each once; a fault whose text varies without end must not fill memory or logs.
 constexpr std::size_t kMaxReportedProblems = 100;
 
-void count(std::atomic<std::int64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
-std::int64_t read(const std::atomic<std::int64_t>& counter) { return counter.load(std::memory_order_relaxed); }
-
 /// The cache stays where it is when the process changes its working directory.
 std::string absolute_path(const std::string& directory) {
   std::error_code error;
@@ -65,7 +62,8 @@ KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
                          .writer = std::move(options.writer),
                          .busy_timeout = std::chrono::milliseconds(options.busy_timeout_ms),
                          .limits = {.max_bytes = options.max_bytes, .max_entries = options.max_entries},
-                         .signatures = signatures_},
+                         .signatures = signatures_,
+                         .usage = usage_},
       [this](std::string problem) { report(std::move(problem)); });
 }
 
@@ -93,7 +91,7 @@ std::shared_ptr<const RowSignatures> KernelCache::load_keys(const CacheOptions& 
 
 std::optional<CacheHit> KernelCache::lookup_memory(const CacheKey& key) {
   if (auto code = memory_.get(key); code && *code != nullptr) {
-    count(memory_hits_);
+    usage_->count(UsageEvent::kMemoryHit);
     return CacheHit{std::move(*code), CacheLayer::kMemory};
   }
   return std::nullopt;
@@ -124,21 +122,26 @@ std::optional<CacheHit> KernelCache::lookup(const CacheKey& key, MissCount miss_
     auto code = local_->get(key);
     if (!code) {
       count_fault(code.error());
+      usage_->note_cause(key.digest, kCauseStorage);
     } else if (*code != nullptr) {
-      count(local_hits_);
+      usage_->count(UsageEvent::kLocalHit);
       (void)memory_.put(key, *code);  // The memory layer has no faults.
       return CacheHit{std::move(*code), CacheLayer::kLocal};
     }
   }
   if (bundles_ != nullptr) {
     if (auto code = bundles_->get(key); code != nullptr) {
-      count(bundle_hits_);
+      usage_->count(UsageEvent::kBundleHit);
       (void)memory_.put(key, code);
       return CacheHit{std::move(code), CacheLayer::kBundle};
     }
   }
   if (miss_count == MissCount::kCounted) {
-    count(misses_);
+    if (local_ != nullptr) {
+      usage_->note_miss(key);
+    } else {
+      usage_->count(UsageEvent::kMiss);  // There is nobody to explain it to.
+    }
   }
   return std::nullopt;
 }
@@ -153,7 +156,7 @@ void KernelCache::store(const CacheKey& key, std::shared_ptr<const CodeObject> c
     return;
   }
   if (const auto stored = local_->put(key, std::move(code)); stored) {
-    count(stores_);
+    usage_->count(UsageEvent::kStore);
   } else {
     count_fault(stored.error());
   }
@@ -215,18 +218,18 @@ std::int64_t KernelCache::forget_failures(std::string_view key_prefix) {
 }
 
 CacheCounters KernelCache::counters() const {
-  return {.memory_hits = read(memory_hits_),
-          .local_hits = read(local_hits_),
-          .bundle_hits = read(bundle_hits_),
-          .misses = read(misses_),
+  return {.memory_hits = usage_->value(UsageEvent::kMemoryHit),
+          .local_hits = usage_->value(UsageEvent::kLocalHit),
+          .bundle_hits = usage_->value(UsageEvent::kBundleHit),
+          .misses = usage_->value(UsageEvent::kMiss),
           .bad_entries = (local_ == nullptr ? 0 : local_->bad_entries()) +
                          (bundles_ == nullptr ? 0 : bundles_->bad_rows()),
-          .storage_faults = read(storage_faults_) + (bundles_ == nullptr ? 0 : bundles_->faults()),
-          .stores = read(stores_)};
+          .storage_faults = storage_faults_.load(std::memory_order_relaxed) + (bundles_ == nullptr ? 0 : bundles_->faults()),
+          .stores = usage_->value(UsageEvent::kStore)};
 }
 
 void KernelCache::count_fault(const Error& error) {
-  count(storage_faults_);
+  storage_faults_.fetch_add(1, std::memory_order_relaxed);
   report(error.message);
 }
 

@@ -21,6 +21,7 @@
 #include "cache/cache_key.h"
 #include "cache/compile_failure.h"
 #include "cache/memory_store.h"
+#include "cache/usage_counters.h"
 #include "codegen/code_object.h"
 
 namespace sinter {
@@ -130,7 +131,8 @@ class KernelCache {
   ForkSafeMutex problems_mutex_;  // Guards reported_; not held while the sink runs.
   std::set<std::string> reported_;
 
-  std::atomic<std::int64_t> memory_hits_{0}, local_hits_{0}, bundle_hits_{0}, misses_{0}, storage_faults_{0}, stores_{0};
+  const std::shared_ptr<UsageCounters> usage_ = std::make_shared<UsageCounters>();
+  std::atomic<std::int64_t> storage_faults_{0};
 };
 
 }  // namespace sinter

@@ -162,6 +162,13 @@ const std::string_view kListRows = "SELECT rowid FROM entry ORDER BY rowid";
 const std::string_view kListRowsByKey = "SELECT rowid, arch, family FROM entry ORDER BY digest";
 const std::string_view kFindRows = "SELECT rowid FROM entry WHERE digest BETWEEN ?1 AND ?2 LIMIT 2";
 const std::string_view kGetWholeEntry = "SELECT " SINTER_ALL_COLUMNS " FROM entry WHERE rowid = ?1";
+const std::string_view kListUses = "SELECT digest, last_used_unix_s, pinned FROM entry_use";
+const std::string_view kListFacts = "SELECT digest, facts FROM entry";
+const std::string_view kListFailures =
+    "SELECT digest, spec, arch, crashed, failed_unix_s, message FROM failure ORDER BY failed_unix_s DESC, id DESC";
+const std::string_view kListKeysOfSpec =
+    "SELECT digest, key_fields FROM entry WHERE spec = ?1 ORDER BY created_unix_s DESC";
+const std::string_view kListSpecs = "SELECT rowid, spec FROM entry WHERE family = ?1 AND arch = ?2";
 const std::string_view kListBad = "SELECT digest, spec, reason, found_unix_s FROM bad ORDER BY id DESC";
 const std::string_view kQuickCheck = "PRAGMA quick_check(8)";
 
@@ -180,5 +187,38 @@ const std::string_view kPutFailure = "INSERT OR REPLACE INTO failure (" SINTER_F
 const std::string_view kTrimFailure =
     "DELETE FROM failure WHERE id NOT IN (SELECT id FROM failure ORDER BY id DESC LIMIT ?1)";
 const std::string_view kDeleteFailure = "DELETE FROM failure WHERE digest BETWEEN ?1 AND ?2";
+
+// Hour: Unix time / 3600, or 0 for all that is older than what is kept hour by hour.
+const char* const kMakeUsageTables = R"sql(
+CREATE TABLE IF NOT EXISTS counter (
+  hour INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  value INTEGER NOT NULL,
+  PRIMARY KEY (hour, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entry_load (
+  digest BLOB PRIMARY KEY NOT NULL,
+  loads INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
+const std::string_view kHasUsageTables =
+    "SELECT count(*) FROM sqlite_schema WHERE name IN ('counter', 'entry_load')";
+const std::string_view kAddCount =
+    "INSERT INTO counter (hour, name, value) VALUES (?1, ?2, ?3) "
+    "ON CONFLICT (hour, name) DO UPDATE SET value = value + ?3";
+#define SINTER_IS_FOLDED "hour <> 0 AND hour NOT BETWEEN ?1 AND ?2"
+const std::string_view kFoldCounts =
+    "INSERT INTO counter (hour, name, value) SELECT 0, name, sum(value) FROM counter WHERE " SINTER_IS_FOLDED
+    " GROUP BY name ON CONFLICT (hour, name) DO UPDATE SET value = value + excluded.value";
+const std::string_view kDropCounts = "DELETE FROM counter WHERE " SINTER_IS_FOLDED;
+const std::string_view kListCounts = "SELECT hour, name, value FROM counter ORDER BY hour, name";
+const std::string_view kAddLoads =
+    "INSERT INTO entry_load (digest, loads) VALUES (?1, ?2) "
+    "ON CONFLICT (digest) DO UPDATE SET loads = loads + ?2";
+const std::string_view kCountLoads = "SELECT count(*) FROM entry_load";
+const std::string_view kTrimLoads =
+    "DELETE FROM entry_load WHERE digest NOT IN (SELECT digest FROM entry_load ORDER BY loads DESC LIMIT ?1)";
+const std::string_view kListLoads = "SELECT digest, loads FROM entry_load";
 
 }  // namespace sinter::schema

@@ -26,6 +26,11 @@ inline constexpr std::int64_t kMaxBadRows = 32;
 inline constexpr std::int64_t kMaxIdentityRows = 256;
 inline constexpr std::int64_t kMaxFailureRows = 256;
 
+/// Hours of which counts are kept one by one: two weeks. Older ones are added up in hour 0.
+inline constexpr std::int64_t kCountedHours = 14 * 24;
+/// Entries whose loads are remembered, those with the most.
+inline constexpr std::int64_t kMaxLoadRows = 4096;
+
 /// Of a page in the local database and in a bundle.
 inline constexpr std::uint32_t kPageBytes = 4096, kBundlePageBytes = 8192;
 
@@ -102,6 +107,11 @@ extern const std::string_view kListRows;       ///< Row numbers.
 extern const std::string_view kListRowsByKey;  ///< Row number, arch, family.
 extern const std::string_view kFindRows;       ///< ?1 lowest digest, ?2 highest digest: up to 2 row numbers.
 extern const std::string_view kGetWholeEntry;  ///< All columns, those of kGetEntry first. ?1 row number.
+extern const std::string_view kListUses;   ///< Digest, last use, pin.
+extern const std::string_view kListFacts;  ///< Digest, facts.
+extern const std::string_view kListFailures;
+extern const std::string_view kListKeysOfSpec;  ///< ?1 spec: digest and key fields.
+extern const std::string_view kListSpecs;       ///< Row number, spec. ?1 family, ?2 arch.
 extern const std::string_view kListBad;
 extern const std::string_view kQuickCheck;
 
@@ -117,5 +127,19 @@ extern const std::string_view kGetFailure;  ///< ?1 digest.
 extern const std::string_view kPutFailure;
 extern const std::string_view kTrimFailure;    ///< ?1 rows to keep.
 extern const std::string_view kDeleteFailure;  ///< ?1 lowest digest, ?2 highest digest.
+
+// --- Usage ---
+
+/// The tables below, made by the first process that has something to count: one of this schema may lack them.
+extern const char* const kMakeUsageTables;
+extern const std::string_view kHasUsageTables;
+extern const std::string_view kAddCount;    ///< ?1 hour, ?2 name, ?3 how many.
+extern const std::string_view kFoldCounts;  ///< Adds hours outside of ?1 to ?2 to hour 0.
+extern const std::string_view kDropCounts;  ///< Deletes these hours.
+extern const std::string_view kListCounts;
+extern const std::string_view kAddLoads;  ///< ?1 digest, ?2 how many.
+extern const std::string_view kCountLoads;
+extern const std::string_view kTrimLoads;  ///< ?1 rows to keep.
+extern const std::string_view kListLoads;
 
 }  // namespace sinter::schema

@@ -34,11 +34,25 @@ SqliteStore::SqliteStore(SqliteStoreOptions options, std::function<void(std::str
              .busy_timeout = options_.busy_timeout,
              .journal = options_.journal},
             on_problem_),
-      upkeep_(pool_, options_.limits, on_problem_) {}
+      upkeep_(pool_, options_.limits, options_.usage, on_problem_) {}
+
+void SqliteStore::note_load(const Digest& key) {
+  if (options_.usage != nullptr) {
+    options_.usage->note_load(key);
+    upkeep_.note_count();
+  }
+}
+
+void SqliteStore::note_cause(const Digest& key, std::string_view cause) {
+  if (options_.usage != nullptr) {
+    options_.usage->note_cause(key, cause);
+  }
+}
 
 Result<std::shared_ptr<const CodeObject>> SqliteStore::get(const CacheKey& key) {
   const std::string key_fields = key_fields_to_json(key.fields);
   if (auto code = get_directly({key.digest, key_fields})) {
+    note_load(key.digest);
     return std::make_shared<const CodeObject>(std::move(*code));
   }
   std::optional<Result<EntryRow>> row;
@@ -65,6 +79,7 @@ Result<std::shared_ptr<const CodeObject>> SqliteStore::get(const CacheKey& key) 
     return std::shared_ptr<const CodeObject>();
   }
   if (!refusal.empty()) {
+    note_cause(key.digest, kCauseUntrusted);
     // The row stays: under another policy, or with another key trusted, it is good.
     on_problem_(fmt::format("an entry of the kernel cache {} is not used since {}, and SINTER_SIGNATURES is all; such "
                             "kernels are compiled again, and signed if SINTER_SIGNING_KEY is set",
@@ -72,6 +87,7 @@ Result<std::shared_ptr<const CodeObject>> SqliteStore::get(const CacheKey& key) 
     return std::shared_ptr<const CodeObject>();
   }
   upkeep_.note_use(key.digest);
+  note_load(key.digest);
   return std::make_shared<const CodeObject>(std::move(*code));
 }
 
@@ -132,6 +148,7 @@ Result<void> SqliteStore::put_row(EntryRow row) {
 
 void SqliteStore::set_entry_aside(const CacheKey& key, const std::string& reason) {
   bad_entries_.fetch_add(1, std::memory_order_relaxed);
+  note_cause(key.digest, kCauseDamaged);
   on_problem_(
       fmt::format("the entry {} ({}) of the kernel cache {} is damaged: {}; it is kept for study and compiled again",
                   to_hex(key.digest).substr(0, 16), key.field(kSpecKeyField), pool_.files().database, reason));

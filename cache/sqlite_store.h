@@ -21,6 +21,7 @@
 #include "cache/row_signature.h"
 #include "cache/store.h"
 #include "cache/upkeep.h"
+#include "cache/usage_counters.h"
 
 namespace sinter {
 
@@ -33,6 +34,8 @@ struct SqliteStoreOptions {
   CacheLimits limits = {};
   /// Signs what is stored, and says which rows may be used. Null: no row is signed, none needs to be.
   std::shared_ptr<const RowSignatures> signatures = {};
+  /// Gets loads and causes of misses, and is written to the database now and then. Null: nothing is counted.
+  std::shared_ptr<UsageCounters> usage = {};
 };
 
 /// Thread-safe. Nothing is opened before the first operation.
@@ -79,6 +82,8 @@ class SqliteStore final : public Store {
   /// A hit without opening a connection, while this process has none. nullopt for anything but a verified entry: a
   /// connection then finds out what there is.
   std::optional<CodeObject> get_directly(const ExpectedKey& key);
+  void note_load(const Digest& key);
+  void note_cause(const Digest& key, std::string_view cause);
   void set_entry_aside(const CacheKey& key, const std::string& reason);
   /// Runs `changes` in one transaction; `log_pages` gets the length of the write-ahead log afterwards.
   Result<void> write(const std::function<DbStatus(SqliteConnection&)>& changes, int* log_pages = nullptr);

@@ -81,23 +81,27 @@ class BlockedSignals {
 
 }  // namespace
 
-Upkeep::Upkeep(ConnectionPool& pool, CacheLimits limits, std::function<void(std::string)> on_problem)
-    : pool_(pool), limits_(limits), on_problem_(std::move(on_problem)), process_(getpid()) {}
+Upkeep::Upkeep(ConnectionPool& pool, CacheLimits limits, std::shared_ptr<UsageCounters> usage,
+               std::function<void(std::string)> on_problem)
+    : pool_(pool), limits_(limits), on_problem_(std::move(on_problem)), process_(getpid()), usage_(std::move(usage)) {}
 
 Upkeep::~Upkeep() {
   if (process_ != getpid()) {
-    (void)thread_.release();  // The thread stayed with the parent.
+    // The thread stayed with the parent; destroying what it waits for would wait for it.
+    (void)thread_.release();
+    (void)changed_.release();
     return;
   }
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
   }
-  changed_.notify_all();
+  changed_->notify_all();
   if (thread_ != nullptr) {
     thread_->join();
   }
   (void)stamp(work_.used, kLastWait);
+  (void)usage_.flush(pool_, kLastWait);
 }
 
 void Upkeep::note_use(const Digest& key) {
@@ -111,6 +115,15 @@ void Upkeep::note_use(const Digest& key) {
   if (work_.used.size() > 1) {
     start_thread();
   }
+}
+
+void Upkeep::note_count() {
+  if (process_ != getpid() || !usage_.is_due()) {
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  work_.count = true;
+  start_thread();
 }
 
 void Upkeep::note_store(std::int64_t bytes, int log_pages) {
@@ -133,7 +146,7 @@ void Upkeep::note_store(std::int64_t bytes, int log_pages) {
 
 void Upkeep::start_thread() {
   if (is_running_) {
-    changed_.notify_one();
+    changed_->notify_one();
     return;
   }
   if (thread_ != nullptr) {
@@ -152,10 +165,10 @@ void Upkeep::start_thread() {
 void Upkeep::loop() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
-    if (work_.is_empty() && !changed_.wait_for(lock, kLinger, [this] { return stop_ || !work_.is_empty(); })) {
+    if (work_.is_empty() && !changed_->wait_for(lock, kLinger, [this] { return stop_ || !work_.is_empty(); })) {
       break;
     }
-    if (changed_.wait_for(lock, kGather, [this] { return stop_; })) {
+    if (changed_->wait_for(lock, kGather, [this] { return stop_; })) {
       break;
     }
     const Work work = std::exchange(work_, {});
@@ -172,6 +185,9 @@ void Upkeep::do_work(const Work& work) {
     (void)pool_.run("clean", [](SqliteConnection& connection) { return connection.database.checkpoint(); });
   }
   (void)stamp(work.used, kWait);
+  if (work.count) {
+    (void)usage_.flush(pool_, kWait);  // What fails here is added to what the next call writes.
+  }
   if (work.collect) {
     collect();
   }

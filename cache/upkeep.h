@@ -2,8 +2,8 @@
 #pragma once
 
 // Upkeep: what the local store owes its database but no request should wait for. A thread that exists only while there
-// is something to do stamps entries that were used, folds the write-ahead log into the file, and removes what exceeds
-// the limits.
+// is something to do stamps entries that were used, folds the write-ahead log into the file, removes what exceeds the
+// limits, and writes down what was counted.
 
 #include <chrono>
 #include <condition_variable>
@@ -18,21 +18,26 @@
 #include "base/digest.h"
 #include "cache/connection_pool.h"
 #include "cache/gc.h"
+#include "cache/usage_log.h"
 
 namespace sinter {
 
 /// Thread-safe. No call waits for a disk or another process. In a child of fork every call does nothing.
 class Upkeep {
  public:
-  /// `pool` must outlive it. `on_problem` is called from the thread, with what made it give up for a while.
-  Upkeep(ConnectionPool& pool, CacheLimits limits, std::function<void(std::string)> on_problem);
-  /// Waits for the step that is running, some milliseconds, and stamps what was used last.
+  /// `pool` must outlive it. `usage` may be null. `on_problem` is called from the thread, with what made it give up for
+  /// a while.
+  Upkeep(ConnectionPool& pool, CacheLimits limits, std::shared_ptr<UsageCounters> usage,
+         std::function<void(std::string)> on_problem);
+  /// Waits for the step that is running, some milliseconds, stamps what was used last and writes the last counts.
   ~Upkeep();
   Upkeep(const Upkeep&) = delete;
   Upkeep& operator=(const Upkeep&) = delete;
 
   /// An entry was read. A process that reads one starts no thread for it: its stamp is written at the end.
   void note_use(const Digest& key);
+  /// Something was counted; it is written once a minute.
+  void note_count();
   /// An entry was stored; the write-ahead log has `log_pages` pages now.
   void note_store(std::int64_t bytes, int log_pages);
 
@@ -41,7 +46,8 @@ class Upkeep {
     std::set<Digest> used;
     bool checkpoint = false;
     bool collect = false;
-    bool is_empty() const { return used.empty() && !checkpoint && !collect; }
+    bool count = false;
+    bool is_empty() const { return used.empty() && !checkpoint && !collect && !count; }
   };
 
   void start_thread();  // REQUIRES: mutex_ is held.
@@ -54,9 +60,10 @@ class Upkeep {
   const CacheLimits limits_;
   const std::function<void(std::string)> on_problem_;
   const int process_;  // The pid that made it.
+  UsageLog usage_;     // Flushed by the thread, and at the end when there is none.
 
   std::mutex mutex_;  // Guards what follows; held for moments.
-  std::condition_variable changed_;
+  std::unique_ptr<std::condition_variable> changed_ = std::make_unique<std::condition_variable>();
   Work work_;
   bool stop_ = false;
   bool is_running_ = false;
