@@ -4,16 +4,13 @@
 // under the policy `all` also where the damage makes its own digests. An input is a list of edits: which file, where,
 // what.
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <string>
 #include <vector>
 
 #include "base/digest.h"
 #include "cache/bundle.h"
 #include "cache/bundle_writer.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/damaged_file.h"
 #include "tests/support/cache.h"
 #include "tests/support/files.h"
 
@@ -24,11 +21,6 @@ namespace {
 constexpr int kRows = 40;  // more than one block of the manifest
 constexpr std::size_t kCodeBytes = 200;
 constexpr std::size_t kMostEdits = 8;
-
-std::string content_of(const std::string& path) {
-  const std::vector<char> bytes = testing::read_file(path);
-  return {bytes.begin(), bytes.end()};
-}
 
 /// A signed bundle as it was written, and a place where damaged copies go.
 class Original {
@@ -47,8 +39,8 @@ class Original {
         write_bundle(source, {.directory = directory_.path(), .name = "b", .arch = "sm_90a", .key = &key_});
     SINTER_CHECK(written, "the sample cannot be written");
     path_ = written->path;
-    bundle_ = content_of(path_);
-    manifest_ = content_of(manifest_path());
+    bundle_ = fuzz::content_of(path_);
+    manifest_ = fuzz::content_of(manifest_path());
     keys_ = TrustedKeys({{key_.public_key(), "fuzzer"}});
   }
 
@@ -65,28 +57,6 @@ class Original {
   std::string path_, bundle_, manifest_;
 };
 
-/// Overwrites, cuts or extends at a place that the input chooses.
-void edit(std::string& file, fuzz::Input& input) {
-  const std::size_t at = input.number<std::uint32_t>() % (file.size() + 1);
-  switch (input.below(4)) {
-    case 0: file.resize(at); break;
-    case 1: file.insert(at, input.text()); break;
-    case 2: file.erase(at, input.below(64)); break;
-    default: {
-      const std::string text = input.text();
-      file.replace(at, text.size(), text);
-      break;
-    }
-  }
-}
-
-void write(const std::string& path, const std::string& content) {
-  ::unlink(path.c_str());
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  SINTER_CHECK(fd >= 0 && ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()), "write");
-  ::close(fd);
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -95,10 +65,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string bundle = original.bundle(), manifest = original.manifest();
   const bool all_signed = input.flag();
   for (std::size_t i = 0; i < kMostEdits && !input.empty(); ++i) {
-    edit(input.flag() ? manifest : bundle, input);
+    fuzz::edit(input.flag() ? manifest : bundle, input);
   }
-  write(original.path(), bundle);
-  write(original.manifest_path(), manifest);
+  fuzz::write_file(original.path(), bundle);
+  fuzz::write_file(original.manifest_path(), manifest);
 
   const BundleTrust trust{.policy = all_signed ? SignaturePolicy::kAll : SignaturePolicy::kNone,
                           .keys = &original.keys()};
