@@ -87,9 +87,7 @@ Upkeep::Upkeep(ConnectionPool& pool, CacheLimits limits, std::shared_ptr<UsageCo
 
 Upkeep::~Upkeep() {
   if (process_ != getpid()) {
-    // The thread stayed with the parent; destroying what it waits for would wait for it.
-    (void)thread_.release();
-    (void)changed_.release();
+    (void)thread_.release();  // The thread stayed with the parent.
     return;
   }
   {

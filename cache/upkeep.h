@@ -6,7 +6,6 @@
 // limits, and writes down what was counted.
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +15,7 @@
 #include <thread>
 
 #include "base/digest.h"
+#include "base/fork_safe_condition.h"
 #include "cache/connection_pool.h"
 #include "cache/gc.h"
 #include "cache/usage_log.h"
@@ -63,7 +63,7 @@ class Upkeep {
   UsageLog usage_;     // Flushed by the thread, and at the end when there is none.
 
   std::mutex mutex_;  // Guards what follows; held for moments.
-  std::unique_ptr<std::condition_variable> changed_ = std::make_unique<std::condition_variable>();
+  ForkSafeCondition changed_;
   Work work_;
   bool stop_ = false;
   bool is_running_ = false;

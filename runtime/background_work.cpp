@@ -50,7 +50,7 @@ BackgroundWork::~BackgroundWork() {
     stop_ = true;
     jobs_.clear();
   }
-  changed_.notify_all();
+  changed_->notify_all();
   for (std::thread& thread : threads_) {
     if (thread.joinable()) {
       thread.join();
@@ -67,7 +67,7 @@ bool BackgroundWork::add(Job job) {
     return false;
   }
   jobs_.push_back(std::move(job));
-  changed_.notify_all();
+  changed_->notify_all();
   return true;
 }
 
@@ -84,7 +84,7 @@ bool BackgroundWork::wait(std::chrono::milliseconds longest) const {
     return true;
   }
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, longest, [this] { return jobs_.empty() && running_ == 0; });
+  return changed_->wait_for(lock, longest, [this] { return jobs_.empty() && running_ == 0; });
 }
 
 // A job that waits for a thread that is busy is as good as one that waits for a thread that is new.
@@ -109,7 +109,7 @@ bool BackgroundWork::ensure_thread() {
 
 void BackgroundWork::loop(std::size_t slot) {
   std::unique_lock lock(mutex_);
-  while (changed_.wait_for(lock, kLinger, [this] { return stop_ || !jobs_.empty(); }) && !stop_) {
+  while (changed_->wait_for(lock, kLinger, [this] { return stop_ || !jobs_.empty(); }) && !stop_) {
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
     ++running_;
@@ -122,7 +122,7 @@ void BackgroundWork::loop(std::size_t slot) {
     job = nullptr;  // What it holds goes before it counts as done.
     lock.lock();
     --running_;
-    changed_.notify_all();
+    changed_->notify_all();
   }
   --alive_;
   is_free_[slot] = true;

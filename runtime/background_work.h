@@ -4,13 +4,14 @@
 // BackgroundWork: jobs that nobody waits for, done by threads that exist only while there are jobs.
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "base/fork_safe_condition.h"
 
 namespace sinter {
 
@@ -40,7 +41,7 @@ class BackgroundWork {
   const int process_;  // The pid that made it.
 
   mutable std::mutex mutex_;  // Guards what follows; held for moments.
-  mutable std::condition_variable changed_;
+  ForkSafeCondition changed_;
   std::deque<Job> jobs_;
   bool stop_ = false;
   std::size_t running_ = 0;

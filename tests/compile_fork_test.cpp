@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/fork_safe_mutex.h"
+#include "runtime/compile/single_flight.h"
 #include "tests/support/fake_compiler.h"
 
 namespace sinter {
@@ -62,6 +63,29 @@ TEST_CASE("a forked child never finds a mutex locked, whatever its parent's thre
     });
     REQUIRE(wait_for_a_minute(child) == 0);
   }
+}
+
+TEST_CASE("a forked child builds what one of its parent's threads was building and another was waiting for") {
+  std::atomic<int> building{0};
+  std::atomic<bool> land{false};
+  SingleFlight flights;
+  const auto fail = [] { return SingleFlight::Outcome(make_error(ErrorCode::kCompileFailed, "built")); };
+  const auto build = [&] {
+    ++building;
+    while (!land) std::this_thread::yield();
+    return fail();
+  };
+  std::jthread builder([&] { (void)flights.run({}, build); });
+  while (building == 0) std::this_thread::yield();
+  std::jthread waiter([&] { (void)flights.run({}, fail); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // From having begun to waiting.
+  const pid_t child = start_child([&] {
+    (void)flights.run({}, fail);
+    flights.~SingleFlight();
+    return 0;
+  });
+  CHECK(wait_for_a_minute(child) == 0);
+  land = true;
 }
 
 TEST_CASE("children forked in the middle of many requests get their kernels", "[fork]") {

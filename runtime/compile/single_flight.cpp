@@ -34,7 +34,7 @@ SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<O
   }
   if (!mine) {
     std::unique_lock lock(flight->mutex);
-    flight->landed.wait(lock, [&] { return flight->outcome.has_value(); });
+    flight->landed->wait(lock, [&] { return flight->outcome.has_value(); });
     return *flight->outcome;
   }
 
@@ -47,7 +47,7 @@ SingleFlight::Outcome SingleFlight::run(const Digest& key, const std::function<O
     const std::lock_guard lock(flight->mutex);
     flight->outcome = outcome;
   }
-  flight->landed.notify_all();
+  flight->landed->notify_all();
   return outcome;
 }
 

@@ -6,7 +6,6 @@
 
 #include <unistd.h>
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +13,7 @@
 #include <optional>
 
 #include "base/digest.h"
+#include "base/fork_safe_condition.h"
 #include "base/fork_safe_mutex.h"
 #include "base/result.h"
 #include "codegen/code_object.h"
@@ -32,7 +32,7 @@ class SingleFlight {
   struct Flight {
     const pid_t process = ::getpid();  // in a forked child its thread is missing, and it never lands
     std::mutex mutex;
-    std::condition_variable landed;
+    ForkSafeCondition landed;
     std::optional<Outcome> outcome;  // guarded by mutex
   };
 
