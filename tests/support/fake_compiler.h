@@ -95,7 +95,8 @@ class FakeProcess {
   explicit FakeProcess(const FakeMachine& machine) : FakeProcess(machine.settings()) {}
   explicit FakeProcess(const Settings& settings)
       : log_(LogLevel::kWarn, [this](LogLevel, std::string_view text) { problems_.sink()(std::string(text)); }),
-        cache_({.directory = settings.cache_dir, .busy_timeout_ms = 30'000}, problems_.sink()),
+        cache_({.directory = settings.cache_dir, .bundles = settings.bundles, .busy_timeout_ms = 30'000},
+               problems_.sink()),
         service_(settings, cache_, log_) {}
 
   Result<CompiledCode> get(int number) {
