@@ -2,17 +2,16 @@
 #include "cache/upkeep.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <ctime>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "base/blocked_signals.h"
 #include "cache/row_columns.h"
 #include "cache/schema.h"
 
@@ -61,22 +60,6 @@ class CollectorLock {
  private:
   int descriptor_;
   bool is_held_;
-};
-
-/// The host's signals are for the host's threads.
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-
- private:
-  sigset_t before_;
 };
 
 }  // namespace

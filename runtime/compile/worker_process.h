@@ -3,8 +3,6 @@
 
 // One compile worker: a child process that speaks base/worker_protocol.h on its descriptor 3.
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/child_process.h"
 #include "base/result.h"
 #include "base/worker_protocol.h"
 #include "runtime/compile/compiler.h"
@@ -30,9 +29,7 @@ struct WorkerCommand {
   std::string warm_file;                          ///< See NodeSlots::warm_file().
 };
 
-/// A running worker. It has its own process group, no terminal, no environment but what is given here, no descriptor
-/// but its socket and the file of its warm place, and runs in "/". The process is ended and reaped at the latest with
-/// this object. One thread at a time.
+/// A running worker: a ChildProcess whose extra descriptor is the file of its warm place. One thread at a time.
 class WorkerProcess {
  public:
   enum class State {
@@ -70,23 +67,20 @@ class WorkerProcess {
   bool may_stay_warm(std::int64_t places);
 
   /// What it wrote to stderr since the last call, at most the last 64 KiB.
-  std::string take_stderr();
+  std::string take_stderr() { return child_->take_stderr(); }
 
  private:
-  WorkerProcess(std::string program, pid_t pid, int socket, int stderr_file, std::optional<LockFile> warm_file);
+  WorkerProcess(std::string program, std::unique_ptr<ChildProcess> child, std::optional<LockFile> warm_file);
 
   Result<void> read_hello(std::chrono::milliseconds limit, const CompileWatch& watch);
   /// The next frame; tells of progress while none comes.
   Result<std::vector<std::byte>> read_frame(std::chrono::steady_clock::time_point deadline, const CompileWatch& watch);
-  bool peer_has_hung_up() const;
   /// Kills and reaps the process, if that has not happened yet, and remembers why.
   void end(State why);
   Error failure(std::string_view what) const;
 
   std::string program_;
-  pid_t pid_;
-  int socket_;
-  int stderr_file_;
+  std::unique_ptr<ChildProcess> child_;
   std::optional<LockFile> warm_file_;  // Open until the worker has its place in it.
   State state_ = State::kReady;
   bool was_killed_ = false;
