@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/certificate_places.h"
 #include "base/key_directory.h"
 
 namespace sinter {
@@ -236,6 +237,14 @@ const char* environment(const char* name) { return std::getenv(name); }
 }  // namespace
 
 Result<Settings> read_environment() { return read_settings(environment); }
+
+CertificatePlaces certificate_places() {
+  const auto get = [](const char* name) {
+    const char* value = environment(name);
+    return std::string(value != nullptr && *value == '/' ? value : "");
+  };
+  return {get("SSL_CERT_FILE"), get("SSL_CERT_DIR")};
+}
 
 std::string default_key_directory() {
   const std::string config = user_directory(environment, "XDG_CONFIG_HOME", ".config");

@@ -115,7 +115,7 @@ Result<void> write_frame(int fd, const std::vector<std::byte>& content, int time
   return send_all(fd, content.data(), content.size(), deadline);
 }
 
-Result<std::vector<std::byte>> read_frame(int fd, int timeout_ms) {
+Result<std::vector<std::byte>> read_frame(int fd, int timeout_ms, std::size_t max_bytes) {
   const Deadline deadline(timeout_ms);
   std::array<std::byte, 4> head{};
   SINTER_TRY_VOID(receive_all(fd, head.data(), head.size(), deadline));
@@ -123,8 +123,8 @@ Result<std::vector<std::byte>> read_frame(int fd, int timeout_ms) {
   for (std::size_t i = 0; i < head.size(); ++i) {
     size |= std::to_integer<std::size_t>(head[i]) << (8 * i);
   }
-  if (size > kMaxFrameBytes) {
-    return peer_error(fmt::format("it announced {} bytes, above the limit of {}", size, kMaxFrameBytes));
+  if (size > max_bytes) {
+    return peer_error(fmt::format("it announced {} bytes, above the limit of {}", size, max_bytes));
   }
   // Grown as the bytes arrive: a peer that announces much and sends nothing costs no memory.
   std::vector<std::byte> content;

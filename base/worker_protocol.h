@@ -95,7 +95,7 @@ Result<InspectReply> decode_inspect_reply(const std::vector<std::byte>& frame);
 /// Writes one frame (length and content). Blocks up to `timeout_ms` (negative: for ever).
 /// Errors: kTimeout; kInternal when the peer is gone.
 Result<void> write_frame(int fd, const std::vector<std::byte>& content, int timeout_ms);
-/// Reads one frame's content. Errors as above, and kInternal for a length beyond kMaxFrameBytes.
-Result<std::vector<std::byte>> read_frame(int fd, int timeout_ms);
+/// Reads one frame's content. Errors as above, and kInternal for a length beyond `max_bytes`.
+Result<std::vector<std::byte>> read_frame(int fd, int timeout_ms, std::size_t max_bytes = kMaxFrameBytes);
 
 }  // namespace sinter::protocol

@@ -12,6 +12,7 @@
 
 #include "cache/bundle_layer.h"
 #include "cache/entry_row.h"
+#include "cache/remote_tier.h"
 #include "cache/row_signature.h"
 #include "cache/sqlite_store.h"
 
@@ -35,12 +36,14 @@ std::string_view cache_layer_name(CacheLayer layer) {
     case CacheLayer::kMemory: return "memory";
     case CacheLayer::kLocal: return "local";
     case CacheLayer::kBundle: return "bundle";
+    case CacheLayer::kRemote: return "remote";
   }
   return "?";
 }
 
 KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
     : directory_(absolute_path(options.directory)),
+      writer_(options.writer),
       on_problem_(std::move(on_problem)),
       memory_(options.memory_bytes) {
   signatures_ = load_keys(options);
@@ -53,13 +56,17 @@ KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
     bundles_ = std::make_unique<BundleLayer>(std::move(places), trust,
                                              [this](std::string problem) { report(std::move(problem)); });
   }
+  if (!options.remote.url.empty()) {
+    remote_ = std::make_unique<RemoteTier>(std::move(options.remote), signatures_,
+                                           [this](std::string problem) { report(std::move(problem)); });
+  }
   if (directory_.empty()) {
     return;
   }
   local_ = std::make_unique<SqliteStore>(
       SqliteStoreOptions{.directory = directory_,
                          .allow_shared_directory = options.allow_shared_directory,
-                         .writer = std::move(options.writer),
+                         .writer = writer_,
                          .busy_timeout = std::chrono::milliseconds(options.busy_timeout_ms),
                          .limits = {.max_bytes = options.max_bytes, .max_entries = options.max_entries},
                          .signatures = signatures_,
@@ -146,12 +153,48 @@ std::optional<CacheHit> KernelCache::lookup(const CacheKey& key, MissCount miss_
   return std::nullopt;
 }
 
-void KernelCache::store(const CacheKey& key, std::shared_ptr<const CodeObject> code) {
+RemoteLookup KernelCache::lookup_remote(const CacheKey& key, RemoteWish wish,
+                                        const std::function<Result<void>(const CodeObject&)>& accept,
+                                        const std::function<void()>& on_wait) {
+  if (remote_ == nullptr) {
+    return {};
+  }
+  RemoteTier::Found found = remote_->find(key, wish, on_wait);
+  if (!found.row) {
+    return {std::nullopt, std::move(found.lease)};
+  }
+  const auto open = [&]() -> Result<std::shared_ptr<const CodeObject>> {
+    const std::string key_fields = key_fields_to_json(key.fields);
+    SINTER_TRY(CodeObject code, open_entry(*found.row, {key.digest, key_fields}));
+    SINTER_TRY_VOID(accept(code));
+    return std::make_shared<const CodeObject>(std::move(code));
+  };
+  auto code = open();
+  if (!code) {
+    remote_->reject(key, code.error().message);
+    return {};
+  }
+  usage_->count(UsageEvent::kRemoteHit);
+  (void)memory_.put(key, *code);
+  if (local_ != nullptr) {
+    if (const auto stored = local_->put_foreign_row(*found.row); stored) {
+      usage_->count(UsageEvent::kStore);
+    } else {
+      count_fault(stored.error());
+    }
+  }
+  return {CacheHit{std::move(*code), CacheLayer::kRemote}, {}};
+}
+
+void KernelCache::store(const CacheKey& key, std::shared_ptr<const CodeObject> code, RemoteLease lease) {
   if (const auto complete = check_complete(*code); !complete) {
     count_fault(complete.error());
     return;
   }
   (void)memory_.put(key, code);
+  if (remote_ != nullptr) {
+    store_remotely(key, *code, std::move(lease));
+  }
   if (local_ == nullptr) {
     return;
   }
@@ -160,6 +203,15 @@ void KernelCache::store(const CacheKey& key, std::shared_ptr<const CodeObject> c
   } else {
     count_fault(stored.error());
   }
+}
+
+void KernelCache::store_remotely(const CacheKey& key, const CodeObject& code, RemoteLease lease) {
+  auto row = seal_entry(key, code, {.writer = writer_});
+  if (!row) {
+    return;  // The local database says no for the same reason, and that is reported.
+  }
+  signatures_->sign(*row);
+  remote_->store(std::move(*row), std::move(lease));
 }
 
 std::optional<std::string> KernelCache::compiler_identity(std::string_view stamp) {
@@ -225,7 +277,8 @@ CacheCounters KernelCache::counters() const {
           .bad_entries = (local_ == nullptr ? 0 : local_->bad_entries()) +
                          (bundles_ == nullptr ? 0 : bundles_->bad_rows()),
           .storage_faults = storage_faults_.load(std::memory_order_relaxed) + (bundles_ == nullptr ? 0 : bundles_->faults()),
-          .stores = usage_->value(UsageEvent::kStore)};
+          .stores = usage_->value(UsageEvent::kStore),
+          .remote = remote_ == nullptr ? RemoteCounters() : remote_->counters()};
 }
 
 void KernelCache::count_fault(const Error& error) {

@@ -2,7 +2,8 @@
 #pragma once
 
 // KernelCache: what the runtime asks before it compiles and tells after. It walks the layers in order (memory, the
-// local database, read-only bundles), fills the upper ones on a hit below, and turns every storage fault into a miss and a number.
+// local database, read-only bundles, the remote tier), fills the upper ones on a hit below, and turns every storage
+// fault into a miss and a number.
 
 #include <atomic>
 #include <cstddef>
@@ -21,18 +22,20 @@
 #include "cache/cache_key.h"
 #include "cache/compile_failure.h"
 #include "cache/memory_store.h"
+#include "cache/remote_lease.h"
 #include "cache/usage_counters.h"
 #include "codegen/code_object.h"
 
 namespace sinter {
 
 class BundleLayer;
+class RemoteTier;
 class SqliteStore;
 struct RowSignatures;
 
 /// Where a hit came from.
-enum class CacheLayer : std::uint8_t { kMemory, kLocal, kBundle };
-std::string_view cache_layer_name(CacheLayer layer);  ///< "memory", "local", "bundle".
+enum class CacheLayer : std::uint8_t { kMemory, kLocal, kBundle, kRemote };
+std::string_view cache_layer_name(CacheLayer layer);  ///< "memory", "local", "bundle", "remote".
 
 struct CacheOptions {
   /// Holds the database; created (mode 0700) when first needed. Empty: memory only.
@@ -52,6 +55,7 @@ struct CacheOptions {
   /// Beyond these, entries are removed in the background. 0: no limit.
   std::int64_t max_bytes = std::int64_t{8} << 30;
   std::int64_t max_entries = 100'000;
+  RemoteOptions remote = {};
 };
 
 /// Whether a lookup that finds nothing is another miss, or the same one looked at again.
@@ -67,10 +71,17 @@ struct CacheCounters {
   std::int64_t memory_hits = 0;
   std::int64_t local_hits = 0;
   std::int64_t bundle_hits = 0;
-  std::int64_t misses = 0;          ///< Lookups that no layer could answer, for whatever reason.
+  std::int64_t misses = 0;          ///< Lookups that no layer of this node could answer, for whatever reason.
   std::int64_t bad_entries = 0;     ///< Entries that failed their checks and were set aside.
   std::int64_t storage_faults = 0;  ///< Operations that the storage failed: full, locked, not permitted, damaged, ...
   std::int64_t stores = 0;          ///< Code objects that reached the local database.
+  RemoteCounters remote = {};       ///< Its hits were misses before.
+};
+
+/// What the remote tier gave.
+struct RemoteLookup {
+  std::optional<CacheHit> hit;
+  RemoteLease lease;  ///< Without a hit: to be ticked while compiling, and given to store().
 };
 
 /// Thread-safe, and safe beside other processes on the same directory. No call fails or throws: the worst is a miss.
@@ -90,14 +101,21 @@ class KernelCache {
   /// The same from the memory layer alone; a miss here is not counted, since lookup() follows it.
   std::optional<CacheHit> lookup_memory(const CacheKey& key);
 
+  /// Asks the remote tier, after lookup() found nothing; a hit is kept on this node. `accept` says no to what is of no
+  /// use although it is whole. Whoever would compile the key, while another node does, waits here for it, within
+  /// RemoteTier's limits; `on_wait` is called in between.
+  RemoteLookup lookup_remote(const CacheKey& key, RemoteWish wish, const std::function<Result<void>(const CodeObject&)>& accept,
+                             const std::function<void()>& on_wait);
+
   /// Keys under which the spec is stored, by whatever compiler: for a process without a compiler. The local database's
   /// come first, newest first.
   std::vector<CacheKey> keys_of_spec(std::string_view spec, std::string_view arch);
   /// Those of the bundles alone: whoever names a bundle wants what is in it, and not a compile.
   std::vector<CacheKey> bundle_keys_of_spec(std::string_view spec, std::string_view arch);
 
-  /// Keeps `code` in memory and, if it can, in the local database. REQUIRES: `code` is not null.
-  void store(const CacheKey& key, std::shared_ptr<const CodeObject> code);
+  /// Keeps `code` in memory and, if it can, in the local database; the remote tier gets it later. REQUIRES: `code` is
+  /// not null.
+  void store(const CacheKey& key, std::shared_ptr<const CodeObject> code, RemoteLease lease = {});
 
   /// The build identity remembered for compiler libraries of this stamp (their paths, sizes, times and inodes), so that
   /// a key can be built without starting a worker.
@@ -120,19 +138,22 @@ class KernelCache {
   void report(std::string problem);
   void count_fault(const Error& error);
   std::shared_ptr<const RowSignatures> load_keys(const CacheOptions& options);
+  void store_remotely(const CacheKey& key, const CodeObject& code, RemoteLease lease);
 
-  const std::string directory_;
+  const std::string directory_, writer_;
   const ProblemSink on_problem_;
+  const std::shared_ptr<UsageCounters> usage_ = std::make_shared<UsageCounters>();
+  std::atomic<std::int64_t> storage_faults_{0};
+
+  // Before the layers, whose threads report problems until they are destroyed.
+  ForkSafeMutex problems_mutex_;  // Guards reported_; not held while the sink runs.
+  std::set<std::string> reported_;
+
   MemoryStore memory_;
   std::shared_ptr<const RowSignatures> signatures_;
   std::unique_ptr<SqliteStore> local_;    // Null without a directory.
   std::unique_ptr<BundleLayer> bundles_;  // Null without bundles.
-
-  ForkSafeMutex problems_mutex_;  // Guards reported_; not held while the sink runs.
-  std::set<std::string> reported_;
-
-  const std::shared_ptr<UsageCounters> usage_ = std::make_shared<UsageCounters>();
-  std::atomic<std::int64_t> storage_faults_{0};
+  std::unique_ptr<RemoteTier> remote_;    // Null without a URL.
 };
 
 }  // namespace sinter

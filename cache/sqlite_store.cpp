@@ -127,6 +127,10 @@ Result<void> SqliteStore::put_row(EntryRow row) {
   if (options_.signatures != nullptr) {
     options_.signatures->sign(row);
   }
+  return put_foreign_row(row);
+}
+
+Result<void> SqliteStore::put_foreign_row(const EntryRow& row) {
   int log_pages = 0;
   const auto changes = [&](SqliteConnection& connection) {
     DbStatus status = connection.execute(connection.put_entry, schema::kPutEntry,

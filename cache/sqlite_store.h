@@ -54,6 +54,8 @@ class SqliteStore final : public Store {
 
   /// The same for a whole row, as it is but for its signature. REQUIRES: check_whole_entry() found nothing.
   Result<void> put_row(EntryRow row);
+  /// The same, with the signature that it has: for what others made, which is not to be signed as if made here.
+  Result<void> put_foreign_row(const EntryRow& row);
 
   /// Keys of stored entries of this spec, whatever compiler made them, newest first, at most 16. Errors: kCacheError.
   Result<std::vector<CacheKey>> keys_of_spec(std::string_view spec);

@@ -12,6 +12,7 @@
 #include "base/read_file.h"
 #include "codegen/resolve.h"
 #include "runtime/caps/choose.h"
+#include "runtime/remote_options.h"
 #include "runtime/version.h"
 
 namespace sinter {
@@ -68,6 +69,7 @@ Runtime::Runtime(RuntimeOptions options)
   cache.writer = fmt::format("sinter {}", kVersion);
   cache.max_bytes = options_.settings.cache_max_bytes;
   cache.max_entries = options_.settings.cache_max_entries;
+  cache.remote = remote_options(options_.settings);
   cache_ = std::make_unique<KernelCache>(std::move(cache), [this](const std::string& problem) { log_.warn(problem); });
   service_ = std::make_unique<CompileService>(options_.settings, *cache_, log_);
 }

@@ -41,6 +41,7 @@ CodeOrigin origin_of(CacheLayer layer) {
     case CacheLayer::kMemory: return CodeOrigin::kMemory;
     case CacheLayer::kLocal: return CodeOrigin::kLocal;
     case CacheLayer::kBundle: return CodeOrigin::kBundle;
+    case CacheLayer::kRemote: return CodeOrigin::kRemote;
   }
   return CodeOrigin::kMemory;
 }
@@ -57,6 +58,7 @@ std::string_view code_origin_name(CodeOrigin origin) {
     case CodeOrigin::kMemory: return "memory";
     case CodeOrigin::kLocal: return "disk";
     case CodeOrigin::kBundle: return "bundle";
+    case CodeOrigin::kRemote: return "remote";
     case CodeOrigin::kCompiled: return "compiled";
   }
   return "unknown";
@@ -115,14 +117,21 @@ Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, con
 
 // No worker is started, not even to ask a compiler who it is.
 Result<CompiledCode> CompileService::find_or_refuse(const KernelSpec& spec, const BodyPlan& plan, std::string_view why_not) {
+  std::optional<CacheKey> key;
   if (const std::optional<Toolchain> toolchain = known_toolchain(*spec.arch)) {
-    SINTER_TRY(const CacheKey key, cache_key_of(spec, plan, *toolchain));
-    if (auto found = find(key, MissCount::kCounted)) {
+    SINTER_TRY(key, cache_key_of(spec, plan, *toolchain));
+    if (auto found = find(*key, MissCount::kCounted)) {
       return std::move(*found);
     }
   }
   if (auto found = built_elsewhere(spec, plan)) {
     return std::move(*found);
+  }
+  if (key) {
+    KeyLease none;
+    if (RemoteLookup remote = ask_remote(spec, plan, *key, RemoteWish::kEntry, none); remote.hit) {
+      return CompiledCode{std::move(remote.hit->code), CodeOrigin::kRemote, std::move(*key)};
+    }
   }
   return make_error(ErrorCode::kNotPrebuilt,
                     fmt::format("{} is in no cache ({}) and {}; build it with `sinter prebuild --arch {}`", spec.name(),
@@ -170,7 +179,15 @@ Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const
   if (settled || look_again()) {
     return std::move(*settled);
   }
-  SINTER_TRY(auto code, compile(spec, plan, toolchain, key, lease));
+  RemoteLookup remote = ask_remote(spec, plan, key, RemoteWish::kEntryOrLease, lease);
+  if (remote.hit) {
+    return CompiledCode{std::move(remote.hit->code), CodeOrigin::kRemote, std::move(key)};
+  }
+  const auto tick = [&] {
+    lease.tick();
+    remote.lease.tick();
+  };
+  SINTER_TRY(auto code, compile(spec, plan, toolchain, key, tick));
   if (code->compiler != toolchain.identity) {
     // The compiler was replaced since its identity was asked: the code is filed under the one that made it.
     toolchain.identity = code->compiler;
@@ -178,8 +195,15 @@ Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const
     const std::lock_guard lock(mutex_);
     identities_.erase(toolchain.backend);
   }
-  cache_.store(key, code);
+  cache_.store(key, code, std::move(remote.lease));
   return CompiledCode{std::move(code), CodeOrigin::kCompiled, std::move(key)};
+}
+
+// One process of the node asks for all, while it has the node's lease.
+RemoteLookup CompileService::ask_remote(const KernelSpec& spec, const BodyPlan& plan, const CacheKey& key, RemoteWish wish,
+                                        KeyLease& lease) {
+  const auto accept = [&](const CodeObject& code) { return check_code_object(spec, plan, code, caps_of_arch(*spec.arch)); };
+  return cache_.lookup_remote(key, wish, accept, [&lease] { lease.tick(); });
 }
 
 std::optional<CompiledCode> CompileService::built_elsewhere(const KernelSpec& spec, const BodyPlan& plan) {
@@ -209,7 +233,7 @@ std::optional<CompiledCode> CompileService::find_but_compiler(const KernelSpec& 
 }
 
 SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key,
-                                             KeyLease& lease) {
+                                             const std::function<void()>& tick) {
   SINTER_TRY(GeneratedSource generated, render(spec, plan));
   ++compiles_;
   WorkerLogRecord record{.key = to_hex(key.digest), .spec = spec.name(), .backend = toolchain.backend};
@@ -223,7 +247,7 @@ SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const Body
       worker_log_.write(record);
     }
   };
-  const CompileWatch watch{[&lease] { lease.tick(); }, log_attempt};
+  const CompileWatch watch{tick, log_attempt};
   const auto fail = [&](Error error) {
     ++failed_compiles_;
     if (outcome != AttemptOutcome::kKilled) {  // which is not the kernel's fault

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,8 +33,8 @@
 namespace sinter {
 
 /// Where a code object came from.
-enum class CodeOrigin : std::uint8_t { kMemory, kLocal, kBundle, kCompiled };
-std::string_view code_origin_name(CodeOrigin origin);  ///< "memory", "disk", "bundle", "compiled".
+enum class CodeOrigin : std::uint8_t { kMemory, kLocal, kBundle, kRemote, kCompiled };
+std::string_view code_origin_name(CodeOrigin origin);  ///< "memory", "disk", "bundle", "remote", "compiled".
 
 struct CompiledCode {
   std::shared_ptr<const CodeObject> code;
@@ -101,8 +102,10 @@ class CompileService {
   std::optional<CompiledCode> find(const CacheKey& key, MissCount count);
   std::optional<Result<CompiledCode>> find_settled(const CacheKey& key, MissCount count);
   Result<CompiledCode> find_or_refuse(const KernelSpec& spec, const BodyPlan& plan, std::string_view why_not);
+  RemoteLookup ask_remote(const KernelSpec& spec, const BodyPlan& plan, const CacheKey& key, RemoteWish wish, KeyLease& lease);
   Result<CompiledCode> find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key);
-  SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key, KeyLease& lease);
+  SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key,
+                                const std::function<void()>& tick);
   Result<void> complete_facts(const KernelSpec& spec, CodeObject& code, const CompileWatch& watch);
 
   const Settings settings_;

@@ -173,7 +173,8 @@ Paths worker_directories(const Settings& settings) {
     if (file.empty()) {
       continue;
     }
-    for (const char* directory : {".", "../libexec/sinter", "../bin"}) {
+    // The library of a Debian package lies one directory deeper than a program: usr/lib/x86_64-linux-gnu.
+    for (const char* directory : {".", "../libexec/sinter", "../../libexec/sinter", "../bin"}) {
       fs::path candidate = (file.parent_path() / directory).lexically_normal();
       if (std::find(directories.begin(), directories.end(), candidate) == directories.end()) {
         directories.push_back(std::move(candidate));
@@ -271,6 +272,14 @@ Result<BackendLocation> CompilerLocations::require(std::string_view backend) con
                                                                    location->searched));
   }
   return *location;
+}
+
+Result<std::string> find_program(const Settings& settings, std::string_view name) {
+  auto [path, searched] = find_worker(name, worker_directories(settings));
+  if (path.empty()) {
+    return make_error(ErrorCode::kInvalidRequest, std::move(searched));
+  }
+  return std::move(path);
 }
 
 CompilerLocations find_compilers(const Settings& settings, GetVariable get) {

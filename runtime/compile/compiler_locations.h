@@ -39,11 +39,15 @@ struct CompilerLocations {
   Result<BackendLocation> require(std::string_view backend) const;
 };
 
+/// The absolute path of a program of Sinter's, looked for where worker programs are.
+/// Errors: kInvalidRequest naming the directories and the way out.
+Result<std::string> find_program(const Settings& settings, std::string_view name);
+
 /// Looks for everything once; opens nothing. Worker programs: `settings.worker_dir`, or beside the library that has
-/// this code and beside the running program: the same directory, ../libexec/sinter, ../bin. Libraries: the setting
-/// alone if there is one; else LD_LIBRARY_PATH, the vendor's variables (CUDA_HOME, CUDA_PATH, ROCM_PATH, HIP_PATH), the
-/// vendor's install directories (newest first), system directories, and for NVRTC the wheels nvidia-cuda-nvrtc in
-/// VIRTUAL_ENV, CONDA_PREFIX and the usual Python prefixes.
+/// this code and beside the running program: the same directory, ../libexec/sinter, ../../libexec/sinter, ../bin.
+/// Libraries: the setting alone if there is one; else LD_LIBRARY_PATH, the vendor's variables (CUDA_HOME, CUDA_PATH,
+/// ROCM_PATH, HIP_PATH), the vendor's install directories (newest first), system directories, and for NVRTC the wheels
+/// nvidia-cuda-nvrtc in VIRTUAL_ENV, CONDA_PREFIX and the usual Python prefixes.
 ///
 /// `get` returns the value of a variable of the environment or null, like getenv: those named here are other software's
 /// and not settings of Sinter. The current directory is never searched; relative settings are made absolute.

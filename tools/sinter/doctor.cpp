@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "tools/sinter/command.h"
+#include "tools/sinter/doctor_remote.h"
 
 namespace sinter::cli {
 
@@ -89,6 +90,9 @@ int doctor_command(const CommonOptions& options) {
   examine_compilers(**runtime, findings);
   examine_drivers(**runtime, findings);
   examine_cache((*runtime)->settings(), findings);
+  if (auto remote = examine_remote((*runtime)->settings())) {
+    findings.push_back({"remote cache", remote->good, std::move(remote->detail)});
+  }
   auto array = nlohmann::ordered_json::array();
   for (const Diagnosis& finding : findings) {
     array.push_back({{"subject", finding.subject}, {"good", finding.good}, {"detail", finding.detail}});
