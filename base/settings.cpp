@@ -79,6 +79,11 @@ Result<void> set_nvidia_compiler(Settings& settings, std::string_view value) {
   return {};
 }
 
+Result<void> set_tuned_file(Settings& settings, std::string_view value) {
+  settings.tuned_file = value;
+  return {};
+}
+
 Result<void> set_bundles(Settings& settings, std::string_view value) {
   settings.bundles.clear();
   while (!value.empty()) {
@@ -145,6 +150,9 @@ constexpr Row kRows[] = {
     {{"SINTER_CAPABILITIES", "none", "JSON file of capability rows that replace or extend the built-in ones"},
      set_text<&Settings::capability_file>},
     {{"SINTER_QUIRKS", "none", "JSON file of quirks beside the built-in ones"}, set_text<&Settings::quirks_file>},
+    {{"SINTER_TUNED", "the cache's rows, then those beside bundles",
+      "file of tuned rows (`sinter tune export`) to choose by instead, the same for all processes of a job; empty text: none"},
+     set_tuned_file},
     {{"SINTER_WORKERS", "0", "most compile workers of this process; 0: one per core"}, set_count<&Settings::workers, 0, 1024>},
     {{"SINTER_RUN_DIR", "$XDG_RUNTIME_DIR/sinter or /dev/shm/sinter-UID",
       "directory in which the processes of a node share one budget of compile workers; empty text: each has its own"},

@@ -49,6 +49,7 @@ struct Settings {
   std::string hip_library;             ///< SINTER_LIBHIP.
   std::string capability_file;         ///< SINTER_CAPABILITIES: rows that replace or extend the built-in table.
   std::string quirks_file;             ///< SINTER_QUIRKS: quirks beside the built-in ones.
+  std::optional<std::string> tuned_file;  ///< SINTER_TUNED: tuned rows instead of the cache's and bundles'; empty text: none at all.
   std::int64_t workers = 0;            ///< SINTER_WORKERS: most compile workers of this process; 0: as many as cores.
   std::string run_dir;                 ///< SINTER_RUN_DIR: where processes share one budget of workers; empty: they do not.
   std::int64_t compile_timeout_s = 120;

@@ -221,4 +221,14 @@ const std::string_view kTrimLoads =
     "DELETE FROM entry_load WHERE digest NOT IN (SELECT digest FROM entry_load ORDER BY loads DESC LIMIT ?1)";
 const std::string_view kListLoads = "SELECT digest, loads FROM entry_load";
 
+// `record` is the row; what stands before it are copies to look at, and its key.
+const char* const kCreateTuning =
+    "CREATE TABLE IF NOT EXISTS tuning (decision BLOB PRIMARY KEY NOT NULL, device TEXT NOT NULL, problem TEXT NOT NULL, "
+    "record TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT";
+const std::string_view kHasTuning = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'tuning'";
+const std::string_view kListTuning = "SELECT record, checksum FROM tuning ORDER BY decision";
+const std::string_view kPutTuning =
+    "INSERT OR REPLACE INTO tuning (decision, device, problem, record, checksum) VALUES (?1, ?2, ?3, ?4, ?5)";
+const std::string_view kDeleteTuning = "DELETE FROM tuning WHERE decision = ?1";
+
 }  // namespace sinter::schema

@@ -142,4 +142,14 @@ extern const std::string_view kCountLoads;
 extern const std::string_view kTrimLoads;  ///< ?1 rows to keep.
 extern const std::string_view kListLoads;
 
+// --- Tuned rows ---
+
+/// The table is made by the first row that is stored: a cache that nobody tuned has none, and its name is not in the file.
+extern const char* const kCreateTuning;
+inline constexpr std::string_view kTuningTableMark = "tuning";
+extern const std::string_view kHasTuning;   ///< One row if there is the table.
+extern const std::string_view kListTuning;  ///< Record and checksum, by decision.
+extern const std::string_view kPutTuning;   ///< ?1 decision, ?2 device, ?3 problem, ?4 record, ?5 checksum.
+extern const std::string_view kDeleteTuning;  ///< ?1 decision.
+
 }  // namespace sinter::schema

@@ -94,6 +94,9 @@ class Body {
   /// Blocks of this tile that a unit of spec's arch holds at once, by its memory and registers, before anything is
   /// compiled; 0 where the body cannot tell.
   virtual std::int64_t blocks_per_unit(const KernelSpec&, TileShape) const { return 0; }
+  /// Time that a unit needs for one tile, per element of K, relative to the body's other tiles: 1 is one output at the
+  /// body's best rate. 0 where the body cannot tell; then its order of tiles decides.
+  virtual double tile_cost(const KernelSpec&, TileShape) const { return 0; }
   /// `args` is the family's argument struct. A grid of 0 blocks means that there is nothing to do.
   virtual LaunchShape launch_shape(const KernelSpec& spec, const BodyPlan& plan, const void* args,
                                    const LaunchTarget& target) const = 0;
@@ -103,6 +106,7 @@ class Body {
 struct TileProblem {
   std::int64_t rows = 0;  ///< 0: unknown.
   std::int64_t groups = 1, columns = 1;
+  std::int64_t largest = 0;  ///< Rows of the largest group; 0: as even as they can be.
 };
 
 /// A tensor as a tool sees it: what `sinter run` reads and writes.
@@ -161,6 +165,8 @@ class Family {
 
   /// Sets the parameters that tensor shapes imply (n, k, groups, ...). Errors: kInvalidRequest.
   virtual Result<void> request_from_tensors(KernelRequest& request, std::span<const TensorInfo> tensors) const = 0;
+  /// Shapes and dtypes of the inputs of a launch of `rows` rows. "row_offsets" holds where each group starts, and the end.
+  virtual std::vector<TensorInfo> inputs(const KernelSpec& spec, std::int64_t rows) const = 0;
   /// Shapes and dtypes of the outputs of this launch.
   virtual std::vector<TensorInfo> outputs(const KernelSpec& spec, std::span<const TensorInfo> inputs) const = 0;
   /// Writes the scalar arguments (rows, ...) into the struct; pointers are bound by name.

@@ -19,9 +19,10 @@ namespace sinter {
 class Family;
 
 inline constexpr int kMaxParams = 16;
-/// In a request's values behind every family's parameters: how many rows a launch will have. A hint for choosing what is
-/// left open; no part of the kernel.
+/// In a request's values behind every family's parameters: how many rows a launch will have, and how many of them its
+/// largest group. Hints for choosing what is left open; no part of the kernel.
 inline constexpr int kRowsHint = kMaxParams - 1;
+inline constexpr int kLargestHint = kMaxParams - 2;
 inline constexpr std::int64_t kUnset = std::numeric_limits<std::int64_t>::min();
 
 /// Tile shape in elements: m rows of the output, n columns, k of the inner dimension.
@@ -57,6 +58,12 @@ static_assert(std::has_unique_object_representations_v<KernelRequest>);
 inline std::int64_t rows_hint(const KernelRequest& request) {
   const std::int64_t rows = request.values[kRowsHint];
   return rows == kUnset ? 0 : rows;
+}
+
+/// The rows of the largest group that it expects, or 0.
+inline std::int64_t largest_hint(const KernelRequest& request) {
+  const std::int64_t largest = request.values[kLargestHint];
+  return largest == kUnset ? 0 : largest;
 }
 
 /// A complete, canonical kernel description. Made by resolve() (codegen/resolve.h) and nowhere else.

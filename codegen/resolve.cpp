@@ -78,20 +78,32 @@ Result<const ParamInfo*> find_param(const Family& family, std::string_view name)
   return &family.params()[static_cast<std::size_t>(index)];
 }
 
-constexpr ParamInfo kRowsParam = {.name = "rows", .prefix = "", .kind = ParamKind::kInteger, .help = "rows of a launch", .min = 1, .max = kMaxRows};
+struct Hint {
+  ParamInfo param;
+  int index;  ///< In a request's values.
+};
 
-// Rows are a hint of every family whose launches have them.
-bool is_rows_hint(const Family& family, std::string_view name) {
+constexpr Hint kHints[] = {
+    {{.name = "rows", .prefix = "", .kind = ParamKind::kInteger, .help = "rows of a launch", .min = 1, .max = kMaxRows}, kRowsHint},
+    {{.name = "largest", .prefix = "", .kind = ParamKind::kInteger, .help = "rows of its largest group", .min = 1, .max = kMaxRows},
+     kLargestHint},
+};
+
+// Rows are a hint of every family whose launches have them; the largest group's of those that have groups as well.
+const Hint* find_hint(const Family& family, std::string_view name) {
   const auto arguments = family.arguments();
-  return name == kRowsParam.name && family.param_index(name) < 0 &&
-         std::any_of(arguments.begin(), arguments.end(), [name](const ArgumentInfo& argument) { return argument.name == name; });
+  const bool has_rows = std::any_of(arguments.begin(), arguments.end(),
+                                    [](const ArgumentInfo& argument) { return argument.name == "rows"; });
+  for (const Hint& hint : kHints) {
+    if (hint.param.name == name && family.param_index(name) < 0 && has_rows &&
+        (hint.index == kRowsHint || family.param_index("groups") >= 0)) {
+      return &hint;
+    }
+  }
+  return nullptr;
 }
 
-Result<std::int64_t> parse_rows(const Family& family, std::string_view value) {
-  SINTER_TRY(const std::int64_t rows, parse_value(family, kRowsParam, value));
-  SINTER_TRY_VOID(check_range(family, kRowsParam, rows));
-  return rows;
-}
+bool is_hint(std::size_t index) { return index == kRowsHint || index == kLargestHint; }
 
 // The only place that decides what an open vskip means.
 Result<void> resolve_vskip(KernelSpec& spec, const ResolveTarget& target) {
@@ -118,8 +130,10 @@ Result<void> resolve_vskip(KernelSpec& spec, const ResolveTarget& target) {
 
 Result<void> set_param(KernelRequest& request, std::string_view name, std::string_view value) {
   const Family& family = family_of(request);
-  if (is_rows_hint(family, name)) {
-    SINTER_TRY(request.values[kRowsHint], parse_rows(family, value));
+  if (const Hint* hint = find_hint(family, name)) {
+    SINTER_TRY(const std::int64_t number, parse_value(family, hint->param, value));
+    SINTER_TRY_VOID(check_range(family, hint->param, number));
+    request.values[static_cast<std::size_t>(hint->index)] = number;
     return {};
   }
   SINTER_TRY(const ParamInfo* param, find_param(family, name));
@@ -131,8 +145,10 @@ Result<void> set_param(KernelRequest& request, std::string_view name, std::strin
 
 Result<void> set_param(KernelRequest& request, std::string_view name, std::int64_t value) {
   const Family& family = family_of(request);
-  if (is_rows_hint(family, name)) {
-    return set_param(request, name, std::string_view(fmt::format("{}", value)));
+  if (const Hint* hint = find_hint(family, name)) {
+    SINTER_TRY_VOID(check_range(family, hint->param, value));
+    request.values[static_cast<std::size_t>(hint->index)] = value;
+    return {};
   }
   SINTER_TRY(const ParamInfo* param, find_param(family, name));
   SINTER_TRY_VOID(check_range(family, *param, value));
@@ -164,7 +180,7 @@ Result<KernelSpec> resolve(const KernelRequest& request, const ResolveTarget& ta
     spec.values[i] = value;
   }
   for (std::size_t i = params.size(); i < spec.values.size(); ++i) {
-    if (request.values[i] != kUnset && static_cast<int>(i) != kRowsHint) {
+    if (request.values[i] != kUnset && !is_hint(i)) {
       return make_error(ErrorCode::kInvalidRequest,
                         fmt::format("{} has {} parameters, value {} is set", spec.family->name(), params.size(), i));
     }

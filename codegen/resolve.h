@@ -13,8 +13,8 @@
 
 namespace sinter {
 
-/// Sets one parameter from text, as on a command line or in a manifest: "2816", "fp8_block", "128x128x64". "rows" is a
-/// hint (kRowsHint) of families whose launches have rows.
+/// Sets one parameter from text, as on a command line or in a manifest: "2816", "fp8_block", "128x128x64". "rows" and
+/// "largest" are hints (kRowsHint, kLargestHint) of families whose launches have rows, and groups of them.
 /// Errors: kInvalidRequest naming the parameter, the value and what is allowed.
 Result<void> set_param(KernelRequest& request, std::string_view param, std::string_view value);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Which tile a request gets that leaves it open: by rounds and occupancy where the rows of a launch and the device's
-// units are known and the body says how many blocks a unit holds, else the body's general choice. Deterministic: equal
-// costs keep the body's order. The model is reasoned, not timed.
+// Which tile a request gets that leaves it open and that nobody measured: by rounds and cost where the rows of a launch
+// and the device's units are known and the body says what its tiles cost, else the body's general choice. Deterministic:
+// equal costs keep the body's order.
 
 #include <cstdint>
 #include <string>
@@ -16,12 +16,13 @@ namespace sinter {
 struct TileCandidate {
   TileShape tile;
   std::int64_t blocks_per_unit = 0;  ///< Resident at once, by LDS and registers; 0: the body does not say.
-  // Of a launch whose rows are spread evenly over the groups; 0 where rows or units are unknown.
+  double tile_cost = 0;  ///< Body::tile_cost; 0: the body does not say.
+  // Of a launch whose rows are spread over the groups as spread_rows() does; 0 where rows or units are unknown.
   std::int64_t blocks = 0;
   std::int64_t rounds = 0;      ///< How often the device is filled.
   std::int64_t idle_units = 0;  ///< Without work in the last turn.
   double waste = 0;             ///< Share of the computed outputs that nobody wants.
-  double cost = 0;              ///< Work of the busiest unit, in outputs of one k.
+  double cost = 0;              ///< Of the busiest unit: its tiles times tile_cost.
 };
 
 struct TileChoice {

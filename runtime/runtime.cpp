@@ -11,7 +11,7 @@
 #include "base/cpu_count.h"
 #include "base/read_file.h"
 #include "codegen/resolve.h"
-#include "runtime/caps/choose.h"
+#include "runtime/caps/tuning_device.h"
 #include "runtime/remote_options.h"
 #include "runtime/version.h"
 
@@ -95,6 +95,7 @@ Result<void> Runtime::load_tables() {
     SINTER_TRY(std::vector<Quirk> more, parse_quirks(text, settings.quirks_file));
     quirks_.insert(quirks_.end(), more.begin(), more.end());
   }
+  SINTER_TRY(tuned_, TunedRows::create(settings, log_));
   return {};
 }
 
@@ -152,7 +153,7 @@ Result<int> Runtime::open_device(std::string_view name, const Arch* build_arch) 
 }
 
 const Device& Runtime::device(int index) const {
-  const Device* device = index >= 0 && index < kMaxDevices ? opened_[static_cast<std::size_t>(index)].load(std::memory_order_acquire) : nullptr;
+  const Device* device = opened(index);
   SINTER_CHECK(device != nullptr, "a device number comes from open_device");
   return *device;
 }
@@ -185,7 +186,7 @@ Result<const KernelHandle*> Runtime::get_handle(int device, const KernelRequest&
 
 void Runtime::write_trace(int device, const KernelRequest& request, const Result<const KernelHandle*>& made, const KernelOrigin& origin,
                           double milliseconds) {
-  const Device* asked = device >= 0 && device < kMaxDevices ? opened_[static_cast<std::size_t>(device)].load() : nullptr;
+  const Device* asked = opened(device);
   if (asked == nullptr) {
     return;
   }
@@ -200,22 +201,51 @@ void Runtime::write_trace(int device, const KernelRequest& request, const Result
   trace_.write(device, record);
 }
 
+// Null for a number that open_device did not give.
+const Device* Runtime::opened(int index) const {
+  return index >= 0 && index < kMaxDevices ? opened_[static_cast<std::size_t>(index)].load(std::memory_order_acquire) : nullptr;
+}
+
+ChoiceQuestion Runtime::question(int index, const KernelRequest& request) {
+  const Device& device = this->device(index);
+  return {.request = request,
+          .target = resolve_target(device.caps, *device.build_arch, options_.settings),
+          .caps = device.caps,
+          .driver_version = device.properties.driver_version,
+          .quirks = quirks_,
+          .exempt_vskip = options_.allow_unsafe_vskip,
+          .tuned = &tuned_->table(),
+          .device = tuning_device(device.caps, *device.build_arch, &device.properties)};
+}
+
+Result<KernelChoice> Runtime::explain(int device_index, const KernelRequest& request) {
+  if (opened(device_index) == nullptr) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("device {} was not opened", device_index));
+  }
+  ChoiceQuestion all = question(device_index, request);
+  all.all = true;
+  return choose_kernel(all);
+}
+
 // The path of a request that is not live.
 Result<const KernelHandle*> Runtime::make_live(int device_index, const KernelRequest& request, const GetOptions& options,
                                                KernelOrigin* origin) {
-  if (device_index < 0 || device_index >= kMaxDevices || opened_[static_cast<std::size_t>(device_index)].load() == nullptr) {
+  if (opened(device_index) == nullptr) {
     return make_error(ErrorCode::kInvalidRequest, fmt::format("device {} was not opened", device_index));
   }
   const Device& device = this->device(device_index);
   const auto start = std::chrono::steady_clock::now();
 
   // 1. Fill in the defaults; reject what cannot exist.
-  SINTER_TRY(const KernelChoice choice, choose_kernel({request, resolve_target(device.caps, *device.build_arch, options_.settings), device.caps,
-                                                       device.properties.driver_version, quirks_, options_.allow_unsafe_vskip}));
+  SINTER_TRY(const KernelChoice choice, choose_kernel(question(device_index, request)));
   const KernelSpec& spec = choice.spec;
   const KernelName name(device_index, spec.name());
   if (origin != nullptr) {
     origin->resolve_ms = milliseconds_since(start);
+    origin->choice = one_line(choice);
+  }
+  if (log_.wants(LogLevel::kDebug)) {
+    log_.debug(fmt::format("{} on {}: chosen by {}", name.second, device.name, one_line(choice)));
   }
 
   // Another request may have resolved to the same spec.

@@ -22,6 +22,7 @@
 #include "cache/kernel_cache.h"
 #include "codegen/kernel_spec.h"
 #include "runtime/background_work.h"
+#include "runtime/caps/choose.h"
 #include "runtime/caps/device_caps.h"
 #include "runtime/caps/quirks.h"
 #include "runtime/compile/compile_service.h"
@@ -32,6 +33,7 @@
 #include "runtime/launch_watch.h"
 #include "runtime/live_table.h"
 #include "runtime/trace.h"
+#include "runtime/tuned_rows.h"
 
 namespace sinter {
 
@@ -57,6 +59,7 @@ struct Device {
 struct KernelOrigin {
   CodeOrigin code = CodeOrigin::kCompiled;
   bool live = false;  ///< This process had it already.
+  std::string choice;  ///< How what the request left open was chosen; empty if the request was live.
   double resolve_ms = 0, code_ms = 0, load_ms = 0;
 };
 
@@ -123,9 +126,16 @@ class Runtime {
   /// Forgets failed compiles, so that the next request tries again.
   void retry_failures() { service_->retry_failures(); }
 
+  /// Which kernel get_kernel would make of a request, and how it was chosen, with every candidate's reasons. Builds nothing.
+  /// Errors: those of resolving.
+  Result<KernelChoice> explain(int device, const KernelRequest& request);
+
   // Parts, for tools that walk the path by themselves (prebuild, check, doctor).
   const std::vector<DeviceCaps>& capability_table() const { return table_; }
   const std::vector<Quirk>& quirks() const { return quirks_; }
+  const TunedTable& tuned() { return tuned_->table(); }
+  /// What choose_kernel is asked for this request on an open device; refers to both.
+  ChoiceQuestion question(int device, const KernelRequest& request);
   CompileService& compile_service() { return *service_; }
   KernelCache& cache() { return *cache_; }
   const Settings& settings() const { return options_.settings; }
@@ -137,6 +147,7 @@ class Runtime {
 
   explicit Runtime(RuntimeOptions options);
   Result<void> load_tables();
+  const Device* opened(int device) const;
   Result<const KernelHandle*> make_live(int device, const KernelRequest& request, const GetOptions& options, KernelOrigin* origin);
   const Kernel* find_kernel(const KernelName& name);
   const Kernel* keep_kernel(const KernelName& name, std::unique_ptr<Kernel> kernel);
@@ -154,6 +165,7 @@ class Runtime {
   const Log log_;
   std::vector<DeviceCaps> table_;
   std::vector<Quirk> quirks_;
+  std::unique_ptr<TunedRows> tuned_;
   std::unique_ptr<KernelCache> cache_;
   std::unique_ptr<CompileService> service_;
   Trace trace_;

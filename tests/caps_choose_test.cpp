@@ -7,6 +7,7 @@
 
 #include "base/settings.h"
 #include "runtime/caps/choose.h"
+#include "runtime/caps/tuning_device.h"
 
 using namespace sinter;
 using Catch::Matchers::Contains;
@@ -75,10 +76,14 @@ TEST_CASE("unknown rows give the general choice, whatever the device") {
   CHECK(tile(choice) == tile(choose("MI308X", open)));
 }
 
-TEST_CASE("a body that does not tell its occupancy is chosen in its own order") {
-  const KernelChoice choice = choose("H200", r1(512));
+TEST_CASE("a body that does not tell what its tiles cost is chosen in its own order") {
+  KernelRequest request;
+  request.family = find_family("quantize").value();
+  REQUIRE(set_param(request, "k", 4096));
+  REQUIRE(set_param(request, "rows", 512));
+  const KernelChoice choice = choose("H200", request);
   CHECK_FALSE(choice.tiles.by_cost);
-  CHECK_THAT(choice.tiles.reason, Contains("occupancy"));
+  CHECK_THAT(choice.tiles.reason, Contains("cost"));
 }
 
 TEST_CASE("a choice is the same each time, and ties keep the body's order") {
@@ -124,4 +129,94 @@ TEST_CASE("rows are a hint: no part of the kernel, and refused where a family ha
   CHECK(choose("MI300X", request).spec == choose("MI300X", other).spec);
   CHECK_FALSE(set_param(request, "rows", 0));
   CHECK_FALSE(set_param(request, "rows", "many"));
+}
+
+namespace {
+
+// The choice of a device that knows these rows.
+KernelChoice choose_tuned(std::string_view device, const KernelRequest& request, std::vector<TuningRow> rows, const std::vector<Quirk>& quirks = {}) {
+  const auto table = load_capability_table(builtin_capability_json()).value();
+  const DeviceCaps caps = *find_device_caps(table, device).value();
+  const TunedTable tuned(std::move(rows));
+  auto choice = choose_kernel({.request = request,
+                               .target = resolve_target(caps, *caps.arch, Settings()),
+                               .caps = caps,
+                               .driver_version = {},
+                               .quirks = quirks,
+                               .all = true,
+                               .tuned = &tuned,
+                               .device = tuning_device(caps, *caps.arch, nullptr)});
+  REQUIRE(choice);
+  return *std::move(choice);
+}
+
+TuningRow measured(std::string_view device, const KernelRequest& request, std::string_view tile) {
+  const auto table = load_capability_table(builtin_capability_json()).value();
+  const DeviceCaps caps = *find_device_caps(table, device).value();
+  const KernelSpec spec = resolve(request, {.arch = caps.arch}).value();
+  TuningRow row;
+  row.device = tuning_device(caps, *caps.arch, nullptr);
+  row.problem = {"grouped_gemm", fixed_params(request, spec), 512, 2};
+  row.choice = {{"tile", std::string(tile)}};
+  row.candidates = {{.choice = row.choice, .median = 12.5, .lowest = 12, .highest = 13, .samples = 3, .problem = {}}};
+  row.templates = template_digest(spec);
+  return row;
+}
+
+}  // namespace
+
+TEST_CASE("a measured row goes before the heuristic, and the choice says which") {
+  const KernelChoice choice = choose_tuned("MI300X", r1(512), {measured("MI300X", r1(512), "64x128x128")});
+  CHECK(tile(choice) == "64x128x128");
+  CHECK(choice.source == ChoiceSource::kTunedExact);
+  CHECK_THAT(choice.reason, Contains("tile=64x128x128 measured on MI300X (304 units") && Contains("12.5 us"));
+  CHECK_THAT(to_text(choice, DeviceCaps()), Contains("choice by exact: ") && Contains("-> 64x128x128") && Contains("the heuristic alone: "));
+  const auto json = nlohmann::json::parse(to_json(choice));
+  CHECK(json["source"] == "exact");
+  CHECK(json["tuned"]["choice"]["tile"] == "64x128x128");
+  CHECK(json["candidates"][0]["tile"] == "32x128x128");  // the heuristic's order
+
+  CHECK(choose_tuned("MI300X", r1(512), {}).source == ChoiceSource::kHeuristic);
+  CHECK(choose_tuned("MI308X", r1(512), {measured("MI300X", r1(512), "64x128x128")}).source == ChoiceSource::kTunedArch);
+  CHECK(choose_tuned("MI300X", r1(700), {measured("MI300X", r1(512), "64x128x128")}).source == ChoiceSource::kTunedExact);
+  CHECK(choose_tuned("MI300X", r1(1000), {measured("MI300X", r1(512), "64x128x128")}).source == ChoiceSource::kTunedNearest);
+  KernelRequest asked = r1(512);
+  REQUIRE(set_param(asked, "tile", "64x64x128"));
+  CHECK(choose_tuned("MI300X", asked, {measured("MI300X", r1(512), "64x128x128")}).source == ChoiceSource::kAsked);
+}
+
+TEST_CASE("a measured row that is stale, denied or of no candidate is passed over, and the reason is kept") {
+  TuningRow stale = measured("MI300X", r1(512), "64x128x128");
+  stale.templates = std::string(64, '0');
+  KernelChoice choice = choose_tuned("MI300X", r1(512), {stale});
+  CHECK(choice.source == ChoiceSource::kHeuristic);
+  CHECK(tile(choice) == "32x128x128");
+  REQUIRE(choice.notes.size() == 1);
+  CHECK_THAT(choice.notes.front(), Contains("stale"));
+
+  choice = choose_tuned("MI300X", r1(512), {measured("MI300X", r1(512), "256x256x128")});  // its sums do not fit the registers
+  CHECK(choice.source == ChoiceSource::kHeuristic);
+  CHECK_THAT(choice.notes.front(), Contains("no such candidate"));
+
+  const auto quirks = parse_quirks(R"({"format": 1, "quirks": [
+      {"id": "narrow", "spec": "*_t64x128x*", "device": "MI300X", "reason": "a test", "reference": "x"}]})", "q.json").value();
+  choice = choose_tuned("MI300X", r1(512), {measured("MI300X", r1(512), "64x128x128")}, quirks);
+  CHECK(tile(choice) == "32x128x128");
+  CHECK_THAT(choice.notes.front(), Contains("quirk 'narrow'"));
+}
+
+TEST_CASE("what may be measured is every tile that nothing refuses, the choice without measurements first") {
+  const auto table = load_capability_table(builtin_capability_json()).value();
+  const DeviceCaps caps = *find_device_caps(table, "MI300X").value();
+  const auto quirks = parse_quirks(R"({"format": 1, "quirks": [
+      {"id": "narrow", "spec": "*_t64x128x*", "device": "MI300X", "reason": "a test", "reference": "x"}]})", "q.json").value();
+  const KernelRequest request = r1(512);
+  const auto specs = measurable_specs({request, resolve_target(caps, *caps.arch, Settings()), caps, {}, quirks});
+  REQUIRE(specs);
+  CHECK(specs->chosen == specs->specs.front());
+  CHECK(tile_to_string(specs->chosen.tile(specs->chosen.family->param_index("tile"))) == "32x128x128");
+  REQUIRE_FALSE(specs->refused.empty());
+  CHECK_THAT(specs->refused.front().second, Contains("narrow"));
+  const std::size_t tiles = specs->chosen.family->body(Vendor::kAmd)->tiles(specs->chosen).size();
+  CHECK(specs->specs.size() + specs->refused.size() == tiles);
 }

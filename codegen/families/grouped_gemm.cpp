@@ -114,7 +114,7 @@ class GroupedGemm final : public Family {
   std::uint32_t args_bytes() const override { return sizeof(Args); }
 
   TileProblem tile_problem(const KernelSpec& spec, std::int64_t rows) const override {
-    return {rows, spec[kGroups], spec[kN]};
+    return {.rows = rows, .groups = spec[kGroups], .columns = spec[kN]};
   }
 
   const Body* body(Vendor vendor) const override {
@@ -185,6 +185,19 @@ class GroupedGemm final : public Family {
     request.values[kK] = k;
     request.values[kGroups] = groups;
     return {};
+  }
+
+  std::vector<TensorInfo> inputs(const KernelSpec& spec, std::int64_t rows) const override {
+    const bool fp8 = spec[kQuant] == kQuantFp8Block;
+    const std::string dtype = fp8 ? "F8_E4M3" : "BF16";
+    std::vector<TensorInfo> tensors = {{"a", dtype, {rows, spec[kK]}},
+                                       {"b", dtype, {spec[kGroups], spec[kN], spec[kK]}},
+                                       {"row_offsets", "I32", {spec[kGroups] + 1}}};
+    if (fp8) {
+      tensors.push_back({"a_scale", "F32", {rows, blocks_of(spec[kK])}});
+      tensors.push_back({"b_scale", "F32", {spec[kGroups], blocks_of(spec[kN]), blocks_of(spec[kK])}});
+    }
+    return tensors;
   }
 
   std::vector<TensorInfo> outputs(const KernelSpec& spec, std::span<const TensorInfo> inputs) const override {

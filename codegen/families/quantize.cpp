@@ -68,7 +68,7 @@ class Quantize final : public Family {
   std::uint32_t args_version() const override { return 1; }
   std::uint32_t args_bytes() const override { return sizeof(Args); }
 
-  TileProblem tile_problem(const KernelSpec& spec, std::int64_t rows) const override { return {rows, 1, spec[kK]}; }
+  TileProblem tile_problem(const KernelSpec& spec, std::int64_t rows) const override { return {.rows = rows, .columns = spec[kK]}; }
 
   const Body* body(Vendor vendor) const override {
     switch (vendor) {
@@ -110,6 +110,10 @@ class Quantize final : public Family {
     SINTER_TRY(const TensorInfo* x, expect_tensor(tensors, "x", 2, {"BF16"}));
     request.values[kK] = x->shape[1];
     return {};
+  }
+
+  std::vector<TensorInfo> inputs(const KernelSpec& spec, std::int64_t rows) const override {
+    return {{"x", "BF16", {rows, spec[kK]}}};
   }
 
   std::vector<TensorInfo> outputs(const KernelSpec& spec, std::span<const TensorInfo> inputs) const override {

@@ -49,6 +49,7 @@ enum DeviceAttribute : int {
   kMaxGridZ = 7,
   kWarpSize = 10,
   kMaxRegistersPerBlock = 12,
+  kClockKhz = 13,
   kMultiprocessorCount = 16,
   kMaxThreadsPerMultiprocessor = 39,
   kComputeCapabilityMajor = 75,

@@ -149,6 +149,7 @@ DeviceProperties describe(const Api& api, int ordinal, Device device) {
     properties.pci_device = ids.device;
   }
   properties.unit_count = attribute(kMultiprocessorCount);
+  properties.clock_khz = attribute(kClockKhz);
   properties.wave_size = attribute(kWarpSize);
   properties.max_threads_per_block = attribute(kMaxThreadsPerBlock);
   properties.max_threads_per_unit = attribute(kMaxThreadsPerMultiprocessor);

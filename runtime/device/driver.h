@@ -36,6 +36,7 @@ struct DeviceProperties {
   std::optional<std::int64_t> registers_per_block;
   std::optional<std::int64_t> max_grid_x, max_grid_y, max_grid_z;
   std::optional<std::int64_t> memory_bytes;
+  std::optional<std::int64_t> clock_khz;  ///< Of the units, at most.
   std::string driver_version;   ///< CUDA "13.0", HIP "50221153", amdgpu's where known.
   bool simulated = false;
 };
@@ -117,6 +118,8 @@ class Driver {
   virtual bool is_capturing(int ordinal, void* stream) const;
   /// Bytes from `pointer` to the end of its allocation; nullopt where the driver cannot say (the host).
   virtual std::optional<std::uint64_t> bytes_behind(int ordinal, const void* pointer) = 0;
+  /// Wave instructions that a simulated device has executed so far; nullopt where there is time to measure.
+  virtual std::optional<std::uint64_t> simulated_instructions() const { return std::nullopt; }
 };
 
 /// Errors of all three: kDriverError naming the library and the paths that were tried, or the failing call.

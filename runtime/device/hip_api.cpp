@@ -60,6 +60,7 @@ Result<void> bind(Api& api) {
       {"hipStreamIsCapturing", &api.stream_is_capturing, kOptional},
       {"sinter_simhip_simulated", &api.simulated, kOptional},
       {"sinter_simhip_driver", &api.simulated_driver, kOptional},
+      {"sinter_simhip_get_counters", &api.simulated_counters, kOptional},
   });
 }
 

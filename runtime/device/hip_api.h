@@ -36,6 +36,7 @@ enum Status : int {
 
 /// hipDeviceAttribute_t.
 enum DeviceAttribute : int {
+  kClockKhz = 5,
   kMaxGridX = 29,
   kMaxGridY = 30,
   kMaxGridZ = 31,
@@ -55,6 +56,12 @@ enum FunctionAttribute : int {
   kFunctionSharedBytes = 1,
   kFunctionLocalBytes = 3,
   kFunctionRegisters = 4,
+};
+
+/// The beginning of sinter_simhip_counters (tools/simhip/simhip.h), with room for what a later simulator counts.
+struct SimulatedCounters {
+  std::uint64_t launches = 0, wave_instructions = 0;
+  std::uint64_t others[30] = {};
 };
 
 /// hipMemcpyKind.
@@ -111,6 +118,7 @@ struct Api {
 
   const int* simulated = nullptr;  ///< `sinter_simhip_simulated`: only a simulator exports it.
   const char* (*simulated_driver)() = nullptr;  ///< `sinter_simhip_driver`: likewise.
+  void (*simulated_counters)(SimulatedCounters* counters) = nullptr;  ///< `sinter_simhip_get_counters`: likewise.
 };
 
 /// Opens the library and fills the table; initializes nothing. `library` overrides the search for

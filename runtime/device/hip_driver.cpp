@@ -173,6 +173,7 @@ DeviceProperties describe(const Api& api, int ordinal) {
     properties.pci_device = ids.device;
   }
   properties.unit_count = attribute(kMultiprocessorCount);
+  properties.clock_khz = attribute(kClockKhz);
   properties.wave_size = attribute(kWarpSize);
   properties.max_threads_per_block = attribute(kMaxThreadsPerBlock);
   properties.max_threads_per_unit = attribute(kMaxThreadsPerMultiprocessor);
@@ -266,6 +267,15 @@ class HipDriver final : public Driver {
       return std::nullopt;
     }
     return reinterpret_cast<std::uintptr_t>(base) + bytes - reinterpret_cast<std::uintptr_t>(pointer);
+  }
+
+  std::optional<std::uint64_t> simulated_instructions() const override {
+    if (api_->simulated_counters == nullptr) {
+      return std::nullopt;
+    }
+    SimulatedCounters counters;
+    api_->simulated_counters(&counters);
+    return counters.wave_instructions;
   }
 
  private:
