@@ -11,6 +11,7 @@
 #include "codegen/resolve.h"
 #include "runtime/caps/choose.h"
 #include "runtime/caps/report.h"
+#include "runtime/caps/tuning_device.h"
 #include "runtime/caps/validate.h"
 #include "tools/sinter/command.h"
 
@@ -22,7 +23,7 @@ struct CheckOptions {
   CommonOptions common;
   std::string device, family, driver_version;
   std::map<std::string, std::string> params;  // by name; empty: not given
-  std::int64_t rows = 0;
+  std::int64_t rows = 0, largest = 0;
   bool compile = false;
   bool explain = false;
   bool allow_unsafe_vskip = false;
@@ -38,6 +39,9 @@ Result<KernelRequest> make_request(const CheckOptions& options) {
   }
   if (options.rows > 0) {
     SINTER_TRY_VOID(set_param(request, "rows", options.rows));
+  }
+  if (options.largest > 0) {
+    SINTER_TRY_VOID(set_param(request, "largest", options.largest));
   }
   // A check is about one layer; how many experts it has seldom matters to the answer.
   const int groups = all_families()[request.family]->param_index("groups");
@@ -59,10 +63,25 @@ Result<CheckReport> refused(const DeviceCaps& caps, std::string spec, const Erro
 Result<CheckReport> check(Runtime& runtime, const CheckOptions& options, std::string& explanation) {
   SINTER_TRY(const DeviceCaps* row, find_device_caps(runtime.capability_table(), options.device));
   DeviceCaps caps = *row;
+  // The host is always here: what was measured on it goes by its processor's name and the cores of this process.
+  const DeviceProperties* live = nullptr;
+  if (caps.arch->vendor == Vendor::kHost) {
+    SINTER_TRY(const int host, runtime.open_device("host"));
+    live = &runtime.device(host).properties;
+    caps.unit_count = runtime.device(host).caps.unit_count;
+    caps.memory_bytes = runtime.device(host).caps.memory_bytes;
+  }
   caps.driver_version = options.driver_version;
   SINTER_TRY(const KernelRequest request, make_request(options));
-  const auto choice = choose_kernel({request, resolve_target(caps, *caps.arch, runtime.settings()), caps, options.driver_version,
-                                     runtime.quirks(), options.allow_unsafe_vskip, options.explain});
+  const auto choice = choose_kernel({.request = request,
+                                     .target = resolve_target(caps, *caps.arch, runtime.settings()),
+                                     .caps = caps,
+                                     .driver_version = options.driver_version,
+                                     .quirks = runtime.quirks(),
+                                     .exempt_vskip = options.allow_unsafe_vskip,
+                                     .all = options.explain,
+                                     .tuned = &runtime.tuned(),
+                                     .device = tuning_device(caps, *caps.arch, live)});
   if (!choice) {
     return refused(caps, options.family, choice.error());
   }
@@ -122,6 +141,7 @@ void add_check(CLI::App& app, int& status) {
   }
   command->add_option("--driver", options->driver_version, "driver version to check quirks against (default: unknown)")->type_name("VERSION");
   command->add_option("--rows", options->rows, "rows that a launch will have, for choosing a tile")->type_name("N")->check(CLI::Range(std::int64_t{1}, kMaxRows));
+  command->add_option("--largest", options->largest, "rows of its largest group, where they are uneven")->type_name("N")->check(CLI::Range(std::int64_t{1}, kMaxRows));
   command->add_flag("--explain", options->explain, "also print how the kernel was chosen: candidates, reasons, rounds, occupancy, waste");
   command->add_flag("--compile", options->compile, "compile the kernel and check the binary too");
   command->add_flag("--allow-unsafe-vskip", options->allow_unsafe_vskip, "accept vskip on devices that no sourced row calls safe");

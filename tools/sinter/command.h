@@ -46,6 +46,7 @@ void add_cache(CLI::App& app, int& status);
 void add_cache_forget(CLI::App& cache, int& status);  ///< Of `sinter cache`.
 void add_cache_gc(CLI::App& cache, int& status);      ///< Of `sinter cache`, with pin and unpin.
 void add_key(CLI::App& app, int& status);
+void add_tune(CLI::App& app, int& status);
 void add_devices(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
 void add_explain(CLI::App& app, int& status);

@@ -46,6 +46,7 @@ int main(int argc, char** argv) try {
   sinter::cli::add_check(app, status);
   sinter::cli::add_cache(app, status);
   sinter::cli::add_key(app, status);
+  sinter::cli::add_tune(app, status);
   sinter::cli::add_devices(app, status);
   sinter::cli::add_doctor(app, status);
   sinter::cli::add_explain(app, status);

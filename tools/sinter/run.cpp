@@ -17,6 +17,7 @@
 
 #include "codegen/resolve.h"
 #include "tools/sinter/command.h"
+#include "tools/sinter/operands.h"
 #include "tools/sinter/safetensors.h"
 
 namespace sinter::cli {
@@ -63,87 +64,6 @@ Result<KernelRequest> make_request(const RunOptions& options, std::span<const Te
   return request;
 }
 
-// The operands of one launch in device memory, and the argument struct that points to them.
-class Launch {
- public:
-  static Result<Launch> prepare(const Device& device, const Kernel& kernel, std::span<const TensorView> inputs,
-                                std::span<const TensorInfo> input_infos) {
-    Launch launch(device, kernel);
-    const Family& family = *kernel.spec().family;
-    launch.args_.resize(family.args_bytes());
-    for (const TensorView& input : inputs) {
-      SINTER_TRY_VOID(launch.bind(input.info.name, {input.data, input.bytes}));
-    }
-    for (TensorInfo& info : family.outputs(kernel.spec(), input_infos)) {
-      std::size_t bytes = dtype_bytes(info.dtype);
-      for (const std::int64_t side : info.shape) {
-        bytes *= static_cast<std::size_t>(side);
-      }
-      // 0xff is NaN in bf16, fp32 and e4m3: an element that the kernel leaves out cannot pass the check.
-      auto& poison = launch.output_bytes_.emplace_back(bytes, std::byte{0xff});
-      launch.outputs_.push_back({std::move(info), poison.data(), bytes});
-      SINTER_TRY_VOID(launch.bind(launch.outputs_.back().info.name, poison));
-    }
-    family.set_scalars(kernel.spec(), input_infos, launch.args_.data());
-    return launch;
-  }
-
-  // Rows that no group owns keep what was there before: NaN for the check, zero in a file.
-  Result<void> clear_outputs() {
-    for (TensorView& output : outputs_) {
-      std::fill_n(output.data, output.bytes, std::byte{0});
-      const auto it = std::ranges::find(buffers_, output.info.name, &Bound::name);
-      SINTER_TRY_VOID(it->buffer->upload({output.data, output.bytes}));
-    }
-    return {};
-  }
-
-  Result<double> timed() {
-    SINTER_TRY(auto timer, device_->driver->timer(device_->properties.ordinal));
-    SINTER_TRY_VOID(timer->start());
-    SINTER_TRY_VOID(kernel_->launch(args_.data(), args_.size(), nullptr));
-    return timer->stop();
-  }
-
-  Result<std::span<const TensorView>> fetch_outputs() {
-    for (TensorView& output : outputs_) {
-      const auto it = std::ranges::find(buffers_, output.info.name, &Bound::name);
-      SINTER_TRY_VOID(it->buffer->download({output.data, output.bytes}));
-    }
-    return std::span<const TensorView>(outputs_);
-  }
-
- private:
-  struct Bound {
-    std::string_view name;
-    std::unique_ptr<DeviceBuffer> buffer;
-  };
-
-  Launch(const Device& device, const Kernel& kernel) : device_(&device), kernel_(&kernel) {}
-
-  // Tensors that are no argument of the kernel are left out.
-  Result<void> bind(std::string_view name, std::span<const std::byte> bytes) {
-    for (const ArgumentInfo& argument : kernel_->spec().family->arguments()) {
-      if (argument.name != name || argument.kind == ArgumentKind::kScalar) {
-        continue;
-      }
-      SINTER_TRY(auto buffer, device_->driver->allocate(device_->properties.ordinal, std::max<std::size_t>(bytes.size(), 16)));
-      SINTER_TRY_VOID(buffer->upload(bytes));
-      const void* pointer = buffer->data();
-      std::memcpy(args_.data() + argument.offset, &pointer, sizeof pointer);
-      buffers_.push_back({name, std::move(buffer)});
-    }
-    return {};
-  }
-
-  const Device* device_;
-  const Kernel* kernel_;
-  std::vector<std::byte> args_;
-  std::vector<Bound> buffers_;
-  std::vector<std::vector<std::byte>> output_bytes_;
-  std::vector<TensorView> outputs_;
-};
-
 // How long a request takes whose kernel is live.
 double live_nanoseconds(Runtime& runtime, int device, const KernelRequest& request) {
   constexpr int kTimes = 100000;
@@ -168,9 +88,9 @@ Result<RunReport> run(Runtime& runtime, int device_index, const RunOptions& opti
   report.live_ns = live_nanoseconds(runtime, device_index, request);
 
   const Kernel& kernel = *report.kernel;
-  SINTER_TRY(Launch launch, Launch::prepare(runtime.device(device_index), kernel, file.tensors(), infos));
-  SINTER_TRY(const double first_ms, launch.timed());
-  SINTER_TRY(const auto outputs, launch.fetch_outputs());
+  SINTER_TRY(Operands operands, Operands::prepare(runtime.device(device_index), kernel.spec(), file.tensors(), infos));
+  SINTER_TRY(const double first_ms, operands.timed(kernel));
+  SINTER_TRY(const auto outputs, operands.fetch_outputs());
   report.reference = kernel.spec().family->check_reference(kernel.spec(), file.tensors(), outputs, /*seed=*/1);
 
   std::vector<double> times{first_ms};
@@ -178,7 +98,7 @@ Result<RunReport> run(Runtime& runtime, int device_index, const RunOptions& opti
     times.clear();  // the first launch may have warmed something up
   }
   for (int i = 1; i < options.repeat; ++i) {
-    SINTER_TRY(const double ms, launch.timed());
+    SINTER_TRY(const double ms, operands.timed(kernel));
     times.push_back(ms);
   }
   std::ranges::sort(times);
@@ -188,9 +108,9 @@ Result<RunReport> run(Runtime& runtime, int device_index, const RunOptions& opti
     report.outputs.push_back(output.info);
   }
   if (report.reference.ok && !options.output.empty()) {
-    SINTER_TRY_VOID(launch.clear_outputs());
-    SINTER_TRY([[maybe_unused]] const double ms, launch.timed());
-    SINTER_TRY(const auto clean, launch.fetch_outputs());
+    SINTER_TRY_VOID(operands.clear_outputs());
+    SINTER_TRY([[maybe_unused]] const double ms, operands.timed(kernel));
+    SINTER_TRY(const auto clean, operands.fetch_outputs());
     SINTER_TRY_VOID(write_safetensors(options.output, clean));
   }
   return report;
@@ -211,6 +131,7 @@ void print_text(const RunOptions& options, const Device& device, const RunReport
   fmt::print("{}\n", kernel.name());
   fmt::print("  device   {}: {} ({}){}\n", device.name, device.properties.name, device.caps.arch->name,
              device.properties.simulated ? ", simulated" : "");
+  fmt::print("  choice   {}\n", report.first.choice);
   fmt::print("  code     {}; {} bytes of {}\n", origin_text(report), kernel.code().code.size(), code_format_name(kernel.code().format));
   fmt::print("  load     {:.3f} ms; asked again: live in {:.0f} ns\n", report.first.load_ms, report.live_ns);
   fmt::print("  launch   {:.3f} ms (median of {}), {:.2f} TFLOPS\n", report.launch_ms, std::max(1, options.repeat - 1), report.tflops);
@@ -229,6 +150,7 @@ void print_json(const RunOptions& options, const Device& device, const RunReport
   nlohmann::ordered_json object{
       {"kernel", kernel.name()},
       {"device", {{"name", device.name}, {"reported_name", device.properties.name}, {"arch", device.caps.arch->name}, {"simulated", device.properties.simulated}}},
+      {"choice", report.first.choice},
       {"code", {{"origin", code_origin_name(report.first.code)}, {"ms", report.first.code_ms}, {"backend", kernel.code().backend},
                 {"compiler", kernel.code().compiler}, {"bytes", kernel.code().code.size()}, {"compile_ms", kernel.code().compile_ms}}},
       {"load_ms", report.first.load_ms},

@@ -2,17 +2,16 @@
 
 // sinter sample: random tensors to try kernels with. The same seed gives the same file.
 
-#include <bit>
 #include <charconv>
-#include <cmath>
 #include <cstring>
-#include <random>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "base/digest.h"
 #include "tools/sinter/command.h"
+#include "tools/sinter/random_values.h"
 #include "tools/sinter/safetensors.h"
 
 namespace sinter::cli {
@@ -54,46 +53,6 @@ Result<std::vector<std::int64_t>> parse_numbers(std::string_view text, std::stri
   }
 }
 
-// A normal variate of 24 bits is enough here, and this is several times faster than the standard library's.
-class Normal {
- public:
-  explicit Normal(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ull + 1) {}
-
-  float operator()() {
-    float sum = -2;  // four uniform variates: mean 2, variance 1/3
-    const std::uint64_t bits = next();
-    for (int shift = 0; shift < 64; shift += 16) {
-      sum += static_cast<float>((bits >> shift) & 0xffff) / 65536.0f;
-    }
-    return sum * 1.7320508f;
-  }
-  float uniform() { return static_cast<float>(next() >> 40) / static_cast<float>(1 << 24); }
-
- private:
-  std::uint64_t next() {  // splitmix64
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ull);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-  }
-  std::uint64_t state_;
-};
-
-std::uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-template <class T, class Make>
-std::vector<std::byte> fill(std::size_t count, Make&& make) {
-  std::vector<std::byte> bytes(count * sizeof(T));
-  for (std::size_t i = 0; i < count; ++i) {
-    const T value = make();
-    std::memcpy(bytes.data() + i * sizeof(T), &value, sizeof(T));
-  }
-  return bytes;
-}
-
 Result<Sample> row_offsets(std::string name, const std::vector<std::int64_t>& lengths) {
   std::int64_t sum = 0;
   std::vector<std::byte> bytes(4 * (lengths.size() + 1));
@@ -126,18 +85,12 @@ Result<Sample> make_sample(std::string_view text, std::uint64_t seed) {
       return make_error(ErrorCode::kInvalidRequest, fmt::format("'{}' has more than 2^40 elements", text));
     }
   }
-  Normal random(seed ^ checksum64(as_bytes(name)));
-  if (type == "bf16") {
-    return Sample{std::move(name), {{}, "BF16", numbers}, fill<std::uint16_t>(count, [&] { return to_bf16(random()); })};
-  }
-  if (type == "f32") {  // scales: positive
-    return Sample{std::move(name), {{}, "F32", numbers}, fill<float>(count, [&] { return 0.5f + random.uniform(); })};
-  }
-  if (type == "e4m3") {  // every finite encoding but the largest, so that sums stay in range
-    return Sample{std::move(name), {{}, "F8_E4M3", numbers}, fill<std::uint8_t>(count, [&] {
-                    const auto bits = static_cast<std::uint32_t>(random.uniform() * 65536.0f);
-                    return static_cast<std::uint8_t>((bits & 0x80) | ((bits >> 8) % 0x48));
-                  })};
+  const std::pair<std::string_view, const char*> dtypes[] = {{"bf16", "BF16"}, {"f32", "F32"}, {"e4m3", "F8_E4M3"}};
+  for (const auto& [word, dtype] : dtypes) {
+    if (type == word) {
+      const std::uint64_t own_seed = seed ^ checksum64(as_bytes(name));
+      return Sample{std::move(name), {{}, dtype, numbers}, random_elements(dtype, count, own_seed)};
+    }
   }
   return bad_tensor(text);
 }
