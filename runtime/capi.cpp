@@ -341,7 +341,7 @@ sinter_status sinter_wait_background(sinter_runtime* runtime, uint32_t timeout_m
   });
 }
 
-sinter_status sinter_end_warmup(sinter_runtime* runtime, sinter_late_compiles late, sinter_error** error) {
+sinter_status sinter_end_warmup(sinter_runtime* runtime, uint32_t late, sinter_error** error) {
   return guarded(error, [&] {
     if (runtime == nullptr) {
       return fail(null_argument("runtime"), error);
@@ -352,11 +352,13 @@ sinter_status sinter_end_warmup(sinter_runtime* runtime, sinter_late_compiles la
       case SINTER_LATE_WARN: runtime->runtime->end_warmup(LateCompiles::kWarned); return SINTER_OK;
       case SINTER_LATE_ERROR: runtime->runtime->end_warmup(LateCompiles::kRefused); return SINTER_OK;
     }
-    return fail(make_error(ErrorCode::kInvalidRequest, fmt::format("sinter_late_compiles is {}; it is 0 to 3", static_cast<int>(late))), error);
+    return fail(make_error(ErrorCode::kInvalidRequest, fmt::format("sinter_late_compiles is {}; it is 0 to 3", late)), error);
   });
 }
 
 const char* sinter_kernel_name(const sinter_kernel* kernel) { return as_kernel(kernel).name().c_str(); }
+
+size_t sinter_kernel_args_bytes(const sinter_kernel* kernel) { return as_kernel(kernel).spec().family->args_bytes(); }
 
 sinter_status sinter_launch(const sinter_kernel* kernel, const void* args, size_t args_bytes, void* stream, sinter_error** error) {
   return sinter_launch_checked(kernel, args, args_bytes, stream, nullptr, 0, error);

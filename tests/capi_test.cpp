@@ -99,3 +99,57 @@ TEST_CASE("the C++ wrapper throws the message") {
     CHECK(failure.status() != SINTER_OK);
   }
 }
+
+TEST_CASE("structs and words that a caller may get wrong are refused with what is known") {
+  const sinter::Request request = sinter::Request("quantize").set("k", 128);
+  const sinter_kernel* kernel = nullptr;
+  sinter_runtime* raw = nullptr;
+  REQUIRE(sinter_runtime_create(&kOptions, &raw, nullptr) == SINTER_OK);
+  REQUIRE(sinter_open_device(raw, "host", nullptr, nullptr) == SINTER_INVALID_REQUEST);
+  std::int32_t own = -1;
+  REQUIRE(sinter_open_device(raw, "host", &own, nullptr) == SINTER_OK);
+  const auto get = [&](const sinter_get_options& options) {
+    Error error;
+    const sinter_status status = sinter_get_kernel_with(raw, own, &request.raw(), &options, &kernel, &error.error);
+    return std::pair(status, error.text());
+  };
+  const auto [short_status, short_text] = get({8, SINTER_BLOCK, nullptr});
+  CHECK(short_status == SINTER_INVALID_REQUEST);
+  CHECK(short_text.find("struct_size is 8; this library knows 16 to 16") != std::string::npos);
+  const auto [policy_status, policy_text] = get({sizeof(sinter_get_options), 7, nullptr});
+  CHECK(policy_status == SINTER_INVALID_REQUEST);
+  CHECK(policy_text.find("policy is 7") != std::string::npos);
+  CHECK(get({sizeof(sinter_get_options), SINTER_STRICT, nullptr}).first == SINTER_NOT_PREBUILT);
+  CHECK(sinter_get_kernel_with(raw, own, &request.raw(), nullptr, &kernel, nullptr) == SINTER_OK);
+  CHECK(sinter_kernel_stands_in(kernel) == 0);
+  CHECK(sinter_kernel_args_bytes(kernel) == sizeof(sinter_quantize_args));
+  CHECK(sinter_end_warmup(raw, 9, nullptr) == SINTER_INVALID_REQUEST);
+  CHECK(sinter_prefetch(raw, own, nullptr, 1, nullptr) == SINTER_INVALID_REQUEST);
+  CHECK(sinter_prefetch(raw, own + 1, &request.raw(), 1, nullptr) == SINTER_INVALID_REQUEST);
+  CHECK(sinter_kernel_launch(kernel, nullptr, 32, nullptr, nullptr, nullptr) == SINTER_INVALID_REQUEST);
+
+  // A caller of the first version has a shorter struct of counters: what it lacks is not written.
+  sinter_stats stats{};
+  stats.struct_size = 72;
+  stats.late_compiles = -1;
+  CHECK(sinter_get_stats(raw, &stats) == SINTER_OK);
+  CHECK(stats.compiles == 1);
+  CHECK(stats.late_compiles == -1);
+  stats.struct_size = 64;
+  CHECK(sinter_get_stats(raw, &stats) == SINTER_INVALID_REQUEST);
+  sinter_runtime_destroy(raw);
+}
+
+TEST_CASE("the C++ wrapper prefetches, waits, and counts what comes after the warm-up") {
+  sinter::Runtime runtime(kOptions);
+  const std::int32_t device = runtime.open_device("host");
+  const std::vector<sinter::Request> list{sinter::Request("quantize").set("k", 128), sinter::Request("quantize").set("k", 256)};
+  runtime.prefetch(device, list);
+  runtime.wait_background(120'000);
+  CHECK(runtime.stats().compiles == 2);
+  runtime.end_warmup(SINTER_LATE_ERROR);
+  CHECK(runtime.get_kernel(device, list[1], SINTER_FALLBACK).name().find("_k256_") != std::string_view::npos);
+  CHECK_THROWS_AS(runtime.get_kernel(device, sinter::Request("quantize").set("k", 384)), sinter::Failure);
+  CHECK(runtime.stats().late_compiles == 1);
+  CHECK(runtime.swap_ready() == 0);
+}

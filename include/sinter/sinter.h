@@ -152,10 +152,14 @@ typedef enum sinter_late_compiles {
   SINTER_LATE_WARN = 2,    /* one line in the log, too */
   SINTER_LATE_ERROR = 3    /* SINTER_NOT_PREBUILT instead of a compile */
 } sinter_late_compiles;
-SINTER_API sinter_status sinter_end_warmup(sinter_runtime* runtime, sinter_late_compiles late, sinter_error** error);
+/* `late`: a sinter_late_compiles. */
+SINTER_API sinter_status sinter_end_warmup(sinter_runtime* runtime, uint32_t late, sinter_error** error);
 
 /* The spec's name, which is the entry symbol that profilers show; of a stand-in while one answers. */
 SINTER_API const char* sinter_kernel_name(const sinter_kernel* kernel);
+
+/* Bytes of the family's argument struct, as this library knows it: for callers of other languages. */
+SINTER_API size_t sinter_kernel_args_bytes(const sinter_kernel* kernel);
 
 /* Enqueues one launch on `stream` (CUstream, hipStream_t; NULL: the default stream). On the host device it has finished
  * on return. `args` is the family's argument struct below, copied before return; the grid follows from it.
