@@ -206,6 +206,9 @@ void KernelCache::store(const CacheKey& key, std::shared_ptr<const CodeObject> c
 }
 
 void KernelCache::store_remotely(const CacheKey& key, const CodeObject& code, RemoteLease lease) {
+  if (signatures_->policy != SignaturePolicy::kNone && !signatures_->key) {
+    return;  // Nobody who thinks as this node does would read it, and it would replace what they do read.
+  }
   auto row = seal_entry(key, code, {.writer = writer_});
   if (!row) {
     return;  // The local database says no for the same reason, and that is reported.

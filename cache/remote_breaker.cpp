@@ -37,6 +37,11 @@ void RemoteBreaker::failed(Clock::time_point now) {
   is_probing_ = false;
 }
 
+void RemoteBreaker::not_tried() {
+  const std::lock_guard lock(mutex_);
+  is_probing_ = false;
+}
+
 bool RemoteBreaker::is_open() const {
   const std::lock_guard lock(mutex_);
   return failures_ >= kFailuresToOpen;

@@ -27,6 +27,7 @@ class RemoteBreaker {
   bool may_pass(Clock::time_point now);
   void succeeded();
   void failed(Clock::time_point now);
+  void not_tried();  ///< What passed was not done after all, for a reason that says nothing of the remote tier.
 
   bool is_open() const;
 

@@ -58,7 +58,7 @@ class Reader {
     if (field == nullptr || !field->is_number_float()) {
       return false;
     }
-    out = field->get<double>();
+    out = field->get<double>() + 0.0;  // A database keeps no negative zero.
     return std::isfinite(out) && out >= 0;
   }
   bool read(const char* name, std::vector<std::byte>& out) {

@@ -139,6 +139,10 @@ std::optional<remote::Answer> RemoteTier::ask(const remote::Request& request, Re
     return std::nullopt;
   }
   auto answer = client_->ask(request, limit);
+  if (!answer && answer.error().code == ErrorCode::kUnsupported) {
+    breaker.not_tried();  // Every channel is in use: a miss, but no fault.
+    return std::nullopt;
+  }
   std::string problem = !answer ? answer.error().message : answer->status == remote::Status::kFailed ? answer->error : "";
   if (!answer && answer.error().code == ErrorCode::kTimeout) {
     problem = fmt::format("it did not answer within {} ms", limit.count());

@@ -149,7 +149,7 @@ Result<void> check_setting_names(const sinter_options& options) {
       known = known || (info.variable == name && name.size() < text.size());
     }
     if (!known) {
-      return make_error(ErrorCode::kInvalidRequest, fmt::format("setting '{}' is not of the form SINTER_NAME=value with a known name", text));
+      return make_error(ErrorCode::kInvalidRequest, fmt::format("setting '{}' is not of the form SINTER_NAME=value with a known name", name));
     }
   }
   return {};

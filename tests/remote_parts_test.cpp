@@ -71,6 +71,20 @@ TEST_CASE("the breaker opens after three failures in a row, and lets one probe p
   CHECK(breaker.may_pass(now));
 }
 
+TEST_CASE("a probe that was not made leaves the next one to another", "[remote]") {
+  RemoteBreaker breaker;
+  RemoteBreaker::Clock::time_point now{};
+  for (int i = 0; i < RemoteBreaker::kFailuresToOpen; ++i) {
+    REQUIRE(breaker.may_pass(now));
+    breaker.failed(now);
+  }
+  now += RemoteBreaker::kFirstPause;
+  REQUIRE(breaker.may_pass(now));
+  breaker.not_tried();
+  CHECK(breaker.is_open());
+  CHECK(breaker.may_pass(now));
+}
+
 TEST_CASE("the pause of the breaker has an end", "[remote]") {
   RemoteBreaker breaker;
   RemoteBreaker::Clock::time_point now{};

@@ -37,9 +37,13 @@ export SINTER_SIGNATURES=signed
 expect_origin c compiled
 err_has "and SINTER_SIGNATURES is signed"
 expect 0 "$sinter" key trust config/sinter/keys/fleet.pub
-# c's own kernel, unsigned, has replaced a's.
-expect_origin d compiled
-SINTER_SIGNING_KEY=$work/config/sinter/keys/fleet expect_origin e compiled
+# c, which has no key, has not replaced a's kernel; a node that wants no signatures does.
+expect_origin d remote
+redis DEL "sinter:1:{$key}:entry" >/dev/null
+SINTER_SIGNATURES=none expect_origin d-unsigned compiled
+expect_origin e compiled
+err_has "it is not signed, and SINTER_SIGNATURES is signed"
+SINTER_SIGNING_KEY=$work/config/sinter/keys/fleet expect_origin e-signs compiled
 SINTER_SIGNATURES=all expect_origin f remote
 SINTER_SIGNATURES=all expect_origin f disk
 unset SINTER_SIGNATURES

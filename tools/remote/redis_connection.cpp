@@ -8,49 +8,14 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <new>
 #include <utility>
 
 namespace sinter::remote {
 namespace {
 
-/// An entry, and the few bytes around it.
-constexpr std::size_t kMaxReplyBytes = kMaxBlobBytes + 1024;
-
 Error connection_error(std::string why) { return make_error(ErrorCode::kInternal, std::move(why)); }
 Error timeout(std::string_view where) {
   return make_error(ErrorCode::kTimeout, fmt::format("it took too long {}", where));
-}
-
-RedisReply* make_reply(RedisReply::Kind kind) {
-  auto* reply = new (std::nothrow) RedisReply;
-  if (reply != nullptr) {
-    reply->kind = kind;
-  }
-  return reply;
-}
-
-void* create_string(const redisReadTask* task, char* text, std::size_t size) {
-  RedisReply* reply = make_reply(task->type == REDIS_REPLY_ERROR ? RedisReply::kError : RedisReply::kText);
-  if (reply != nullptr) {
-    reply->text.assign(text, size);
-  }
-  return reply;
-}
-/// An array is no reply to anything that is asked here; null makes the reader give up before it has elements.
-void* create_array(const redisReadTask*, int) { return nullptr; }
-void* create_integer(const redisReadTask*, long long value) {
-  RedisReply* reply = make_reply(RedisReply::kInteger);
-  if (reply != nullptr) {
-    reply->integer = value;
-  }
-  return reply;
-}
-void* create_nil(const redisReadTask*) { return make_reply(RedisReply::kNil); }
-void free_reply(void* reply) { delete static_cast<RedisReply*>(reply); }
-
-redisReplyObjectFunctions reply_functions() {
-  return {create_string, create_array, create_integer, create_nil, free_reply};
 }
 
 }  // namespace
@@ -125,14 +90,9 @@ Result<void> RedisConnection::send(std::string_view bytes, const Deadline& deadl
 }
 
 Result<RedisReply> RedisConnection::receive(const Deadline& deadline) {
-  redisReplyObjectFunctions functions = reply_functions();
-  const std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader(redisReaderCreateWithFunctions(&functions),
-                                                                        redisReaderFree);
-  if (reader == nullptr) {
-    return connection_error("there is no memory for a reply");
-  }
+  RedisReplyReader reader;
   std::array<char, 64 * 1024> buffer{};
-  for (std::size_t total = 0;;) {
+  for (;;) {
     std::size_t size = 0;
     const CURLcode code = curl_easy_recv(curl_.get(), buffer.data(), buffer.size(), &size);
     if (code == CURLE_AGAIN) {
@@ -146,20 +106,8 @@ Result<RedisReply> RedisConnection::receive(const Deadline& deadline) {
     if (deadline.left_ms() == 0) {
       return timeout("to answer");
     }
-    total += size;
-    if (total > kMaxReplyBytes) {
-      return connection_error(fmt::format("a reply of more than {} bytes", kMaxReplyBytes));
-    }
-    void* object = nullptr;
-    if (redisReaderFeed(reader.get(), buffer.data(), size) != REDIS_OK ||
-        redisReaderGetReply(reader.get(), &object) != REDIS_OK) {
-      return connection_error("what it sent is no reply of a Redis server");
-    }
-    if (object != nullptr) {
-      const std::unique_ptr<RedisReply> reply(static_cast<RedisReply*>(object));
-      if (reader->pos < reader->len) {
-        return connection_error("it sent more than one reply");  // which would be taken for the next one
-      }
+    SINTER_TRY(auto reply, reader.feed({buffer.data(), size}));
+    if (reply) {
       return std::move(*reply);
     }
   }

@@ -4,7 +4,6 @@
 // RedisConnection: commands and replies of one Redis connection, each with a time limit and a bound on its size. libcurl
 // connects (names, addresses, TLS), hiredis writes commands and reads replies.
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,16 +12,9 @@
 #include "base/result.h"
 #include "tools/remote/curl_handle.h"
 #include "tools/remote/engine.h"
+#include "tools/remote/redis_reply.h"
 
 namespace sinter::remote {
-
-/// A reply that is not an array: Sinter asks for none.
-struct RedisReply {
-  enum Kind : std::uint8_t { kNil, kText, kInteger, kError };
-  Kind kind = kNil;
-  std::string text;  ///< Of kText and kError.
-  std::int64_t integer = 0;
-};
 
 /// One thread. After an error it is of no more use.
 class RedisConnection {

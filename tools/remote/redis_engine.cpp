@@ -83,6 +83,7 @@ Result<void> RedisEngine::connect(const Deadline& deadline) {
     }
   }
   connection_ = std::move(connection);
+  may_lease_ = true;
   return {};
 }
 
@@ -108,7 +109,7 @@ Result<Answer> RedisEngine::get(const Request& request, const Deadline& deadline
       return Answer{Status::kMissing, reply.integer == 1 ? LeaseState::kGranted : LeaseState::kHeld, {}, {}};
     }
     // A replica, or a user who may only read: there are no leases, but there are entries.
-    may_lease_ = false;
+    may_lease_ = !reply.text.starts_with("NOPERM") && !reply.text.starts_with("READONLY");
   }
   SINTER_TRY(const RedisReply reply, command({"GET", entry}, deadline));
   switch (reply.kind) {

@@ -26,7 +26,7 @@ class RedisEngine final : public Engine {
 
   const Server server_;
   std::unique_ptr<RedisConnection> connection_;  // Null: not connected.
-  bool may_lease_ = true;  // Until this user was refused.
+  bool may_lease_ = true;  // Until this connection's user was refused.
 };
 
 }  // namespace sinter::remote
