@@ -184,6 +184,33 @@ class NvidiaBody final : public Body {
     return tiles;
   }
 
+  std::int64_t blocks_per_unit(const KernelSpec& spec, TileShape tile) const override {
+    if (contains(hopper_tiles(spec), tile)) {
+      return 1;
+    }
+    const auto build = build_of(spec, tile);
+    return build ? build->blocks_per_sm : 0;
+  }
+
+  // Fitted to an H200's times of every tile (docs/choosing.md): what an output costs and what an operand element of each
+  // k costs on top, in outputs of the mode's fastest tile.
+  double tile_cost(const KernelSpec& spec, TileShape tile) const override {
+    const double outputs = double{1} * tile.m * tile.n, elements = double{1} * tile.m + tile.n;
+    const bool fp8 = is_fp8(spec);
+    if (contains(hopper_tiles(spec), tile)) {
+      // The last tile of a row may be narrower.
+      const std::int64_t tiles = (spec[kN] + tile.n - 1) / tile.n;
+      const double computed = static_cast<double>(hopper_columns(spec, tile)) / static_cast<double>(tiles * tile.n);
+      return computed * (fp8 ? 0.75 * outputs + 19 * elements : 0.7 * outputs + 26 * elements);
+    }
+    // A block alone on an SM has nobody to compute while it decodes.
+    const double cost = fp8 ? (2.27 * outputs + 41 * elements) * (blocks_per_unit(spec, tile) == 1 ? 1.4 : 1)
+                            : 0.95 * outputs + 55 * elements;
+    // Few rows a group wait for memory, which low tiles do not make faster: copies ahead by TMA do, by 1 to 10 %.
+    const double beside_wgmma = fp8 ? 1.75 : 1.35;
+    return hopper_tiles(spec).empty() ? cost : cost * beside_wgmma;
+  }
+
   Result<BodyPlan> plan(const KernelSpec& spec) const override {
     if (!has_body(*spec.arch)) {
       return refuse(spec, "there is no body for this arch; compute_80 (PTX) runs on sm_80 and every later device");
