@@ -301,6 +301,27 @@ sinter_status sinter_get_kernel_with(sinter_runtime* runtime, int32_t device, co
   });
 }
 
+sinter_status sinter_explain_choice(sinter_runtime* runtime, int32_t device, const sinter_request* request, char* text, size_t bytes,
+                                    size_t* needed, sinter_error** error) {
+  return guarded(error, [&] {
+    if (runtime == nullptr || request == nullptr || (text == nullptr && bytes != 0)) {
+      return fail(null_argument(runtime == nullptr ? "runtime" : request == nullptr ? "request" : "text"), error);
+    }
+    auto choice = runtime->runtime->explain(device, as_request(*request));
+    if (!choice) {
+      return fail(std::move(choice).error(), error);
+    }
+    const std::string whole = fmt::format("{}: {}", choice->spec.name(), one_line(*choice));
+    if (bytes > 0) {
+      text[whole.copy(text, bytes - 1)] = '\0';
+    }
+    if (needed != nullptr) {
+      *needed = whole.size() + 1;
+    }
+    return SINTER_OK;
+  });
+}
+
 int32_t sinter_kernel_stands_in(const sinter_kernel* kernel) { return kernel != nullptr && as_handle(kernel).is_standing_in() ? 1 : 0; }
 
 sinter_status sinter_swap_ready(sinter_runtime* runtime, uint64_t* swapped, sinter_error** error) {

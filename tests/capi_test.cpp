@@ -63,6 +63,32 @@ TEST_CASE("a C program gets a kernel and launches it") {
   sinter_runtime_destroy(runtime);
 }
 
+TEST_CASE("a request's choice is explained without building it") {
+  sinter::Runtime runtime(kOptions);
+  const std::int32_t device = runtime.open_device("host");
+  sinter::Request request("quantize");
+  request.set("k", 128);
+  CHECK(runtime.explain_choice(device, request).find("_x86_64_v") != std::string::npos);
+  CHECK(runtime.explain_choice(device, request).find(": general: ") != std::string::npos);
+  CHECK(runtime.explain_choice(device, sinter::Request(request).set("tile", "1x1x1024")).find(": asked") != std::string::npos);
+  CHECK(runtime.stats().compiles == 0);
+  CHECK_THROWS_AS(runtime.explain_choice(device + 1, request), sinter::Failure);
+
+  // A short buffer gets the beginning, ended, and the length is told.
+  sinter_runtime* raw = nullptr;
+  REQUIRE(sinter_runtime_create(&kOptions, &raw, nullptr) == SINTER_OK);
+  std::int32_t host = -1;
+  REQUIRE(sinter_open_device(raw, "host", &host, nullptr) == SINTER_OK);
+  char text[9] = "????????";
+  std::size_t needed = 0;
+  CHECK(sinter_explain_choice(raw, host, &request.raw(), text, sizeof text, &needed, nullptr) == SINTER_OK);
+  CHECK(std::string(text) == "quantize");
+  CHECK(needed > sizeof text);
+  CHECK(sinter_explain_choice(raw, host, &request.raw(), nullptr, 0, &needed, nullptr) == SINTER_OK);
+  CHECK(sinter_explain_choice(raw, host, &request.raw(), nullptr, 5, &needed, nullptr) == SINTER_INVALID_REQUEST);
+  sinter_runtime_destroy(raw);
+}
+
 TEST_CASE("bad calls get a status and a sentence") {
   Error error;
   sinter_runtime* runtime = nullptr;

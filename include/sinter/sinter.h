@@ -110,6 +110,13 @@ SINTER_API sinter_status sinter_request_set_int(sinter_request* request, const c
 SINTER_API sinter_status sinter_get_kernel(sinter_runtime* runtime, int32_t device, const sinter_request* request,
                                            const sinter_kernel** kernel, sinter_error** error);
 
+/* Which kernel a request gets on a device, and what chose the parts that it leaves open: "<name>: <source>: <reason>",
+ * where source is asked, exact, nearest, same arch (measured rows), heuristic or general (docs/choosing.md). Builds
+ * nothing. Writes at most `bytes` bytes with the final 0 to `text`, which may be NULL for 0 bytes; `needed` (may be NULL)
+ * gets how many the whole text takes. Allocates, and so is not for every launch. */
+SINTER_API sinter_status sinter_explain_choice(sinter_runtime* runtime, int32_t device, const sinter_request* request, char* text,
+                                               size_t bytes, size_t* needed, sinter_error** error);
+
 /* What a kernel that is not live may cost the caller. */
 typedef enum sinter_policy {
   SINTER_BLOCK = 0,    /* waits for a cache or a compiler: sinter_get_kernel */

@@ -127,6 +127,22 @@ class Runtime {
     return KernelRef(kernel);
   }
 
+  /// "<kernel>: exact: tile=128x256x64 measured on ...": which kernel a request gets, and what chose it. Builds nothing.
+  std::string explain_choice(std::int32_t device, const Request& request) {
+    std::string text(1024, '\0');
+    std::size_t needed = 0;
+    const auto explain = [&](sinter_error** error) {
+      return sinter_explain_choice(runtime_.get(), device, &request.raw(), text.data(), text.size(), &needed, error);
+    };
+    detail::check(explain);
+    if (needed > text.size()) {
+      text.resize(needed);
+      detail::check(explain);
+    }
+    text.resize(std::char_traits<char>::length(text.c_str()));
+    return text;
+  }
+
   /// Builds in the background.
   void prefetch(std::int32_t device, const std::vector<Request>& requests) {
     std::vector<sinter_request> raw;
