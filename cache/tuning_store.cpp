@@ -142,10 +142,8 @@ Result<StoredTuning> read_tuning(const TuningStoreOptions& options) {
   if (options.directory.empty() || !file_id(files.database)) {
     return stored;
   }
-  if (!options.allow_shared_directory) {
-    SINTER_TRY_VOID(check_private_directory(options.directory));
-  }
-  if (!may_have_rows(files)) {
+  const bool is_ours = options.allow_shared_directory || check_private_directory(options.directory).has_value();
+  if (!is_ours || !may_have_rows(files)) {
     return stored;
   }
   Database database;

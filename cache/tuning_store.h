@@ -26,7 +26,8 @@ struct StoredTuning {
 
 /// All rows. Makes nothing, works on read-only media and beside writers, and opens no connection to a database that was
 /// never tuned: a new process's first kernel should not wait for one.
-/// Errors: kCacheError for a database that cannot be read, or a directory that others may write.
+/// A directory that others may write has no rows; the cache says why it is not used. Errors: kCacheError for a database
+/// that cannot be read.
 Result<StoredTuning> read_tuning(const TuningStoreOptions& options);
 
 /// Stores rows, all or none, each in place of an older one of its decision. The database is made if there is none.

@@ -113,7 +113,7 @@ TEST_CASE("a cache directory that others may write has no tuned rows, and no dir
   const TuningStoreOptions options{directory / "cache"};
   REQUIRE(write_tuning(options, {row()}, ignore));
   REQUIRE(chmod(options.directory.c_str(), 0777) == 0);
-  CHECK_FALSE(read_tuning(options));
+  CHECK(read(options.directory).empty());
   CHECK(read_tuning({options.directory, true})->rows.size() == 1);
   CHECK_FALSE(write_tuning({""}, {row()}, ignore));
   CHECK(read_tuning({""})->rows.empty());

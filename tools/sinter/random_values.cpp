@@ -121,7 +121,8 @@ Result<RandomTensors> RandomTensors::inputs(const KernelSpec& spec, std::span<co
     std::vector<std::byte> bytes = info.name == "row_offsets" ? offsets_of(rows_of_groups)
                                                               : repeated_elements(info, seed ^ checksum64(as_bytes(info.name)));
     if (bytes.size() != tensor_bytes(info)) {
-      return make_error(ErrorCode::kInternal, fmt::format("no random values for '{}', a tensor of {}", info.name, info.dtype));
+      return make_error(ErrorCode::kInvalidRequest,
+                        fmt::format("{}: '{}' of this mode is a tensor of {}, which cannot be made up", spec.family->name(), info.name, info.dtype));
     }
     tensors.bytes_.push_back(std::move(bytes));
     tensors.views_.push_back({info, tensors.bytes_.back().data(), tensors.bytes_.back().size()});

@@ -23,7 +23,7 @@ class RandomTensors {
  public:
   /// The inputs of a launch of `spec` whose groups have these rows. Large tensors repeat themselves with a period that no
   /// side of theirs has.
-  /// Errors: kInternal for a dtype that random_elements() does not have.
+  /// Errors: kInvalidRequest for a mode that takes what random_elements() does not have, such as pointers on the device.
   static Result<RandomTensors> inputs(const KernelSpec& spec, std::span<const std::int64_t> rows_of_groups, std::uint64_t seed);
 
   std::span<const TensorView> views() const { return views_; }
