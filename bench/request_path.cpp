@@ -8,6 +8,7 @@
 // beside it, in a fresh child too, reading a plain file of the same size. Compare ratios: the machine is shared.
 
 #include <benchmark/benchmark.h>
+#include <dlfcn.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +24,10 @@
 #include <vector>
 
 #include "codegen/resolve.h"
+#include "runtime/device/cuda_api.h"
 #include "runtime/runtime.h"
+#include "templates/quantize/args.h"
+#include "tests/support/fake_gpu.h"
 
 extern char** environ;
 
@@ -90,6 +94,48 @@ void live_hit(benchmark::State& state) {
   }
 }
 BENCHMARK(live_hit);
+
+#ifdef SINTER_FAKE_CUDA
+// What Sinter itself adds to a launch: the driver is a fake that returns at once. `mode`: 0 the bare function, 1 launch,
+// 2 launch with arguments that are packed already, 3 a look-up before that.
+void launch_without_driver(benchmark::State& state) {
+  void* const library = ::dlopen(SINTER_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
+  testing::FakeGpu& fake = *reinterpret_cast<testing::FakeGpuFunction*>(::dlsym(library, "fake_gpu"))();
+  fake.args_bytes = sizeof(QuantizeArgs);
+  fake.local_bytes = 0;
+  const ScratchDirectory directory;
+  RuntimeOptions with_fake = options(directory.path());
+  with_fake.settings.cuda_library = SINTER_FAKE_CUDA;
+  with_fake.settings.nvidia_compiler = "llvm";
+  const auto runtime = *Runtime::create(std::move(with_fake));
+  const int device = *runtime->open_device("cuda:0");
+  KernelRequest request;
+  request.family = *find_family("quantize");
+  (void)set_param(request, "k", 128);
+  const auto kernel = runtime->get_kernel(device, request);
+  if (!kernel) {
+    state.SkipWithError(kernel.error().message.c_str());
+    return;
+  }
+  fake.is_silent = true;
+  alignas(64) static std::byte memory[4096];
+  const QuantizeArgs args{memory, memory, reinterpret_cast<float*>(memory), 4};
+  PackedLaunch packed{};
+  (void)(*kernel)->launch_packed(&args, sizeof args, packed, nullptr);
+  const cuda::Api api = *cuda::open_api(SINTER_FAKE_CUDA);
+  const cuda::LaunchConfig config{};
+  for (auto _ : state) {
+    switch (state.range(0)) {
+      case 0: benchmark::DoNotOptimize(api.launch(&config, nullptr, nullptr, nullptr)); break;
+      case 1: benchmark::DoNotOptimize((*kernel)->launch(&args, sizeof args, nullptr)); break;
+      case 2: benchmark::DoNotOptimize((*kernel)->launch_packed(&args, sizeof args, packed, nullptr)); break;
+      default:
+        benchmark::DoNotOptimize((*runtime->get_handle(device, request))->kernel().launch_packed(&args, sizeof args, packed, nullptr));
+    }
+  }
+}
+BENCHMARK(launch_without_driver)->DenseRange(0, 3);
+#endif
 
 void memory_hit(benchmark::State& state) {
   const ScratchDirectory directory;

@@ -49,18 +49,26 @@ TEST_CASE("a fault stays until the device is reset") {
 
 TEST_CASE("an instruction that is not known is named with its address when it is reached, and not before") {
   SimulatedAmd amd;
-  const std::string unknown = "asm volatile(\"v_sin_f32 v0, v0\" ::: \"v0\"); ";
+  const std::string unknown = "asm volatile(\"v_lerp_u8 v0, v0, v0, v0\" ::: \"v0\"); ";
   const std::string fault = amd.fault_of(KERNEL + unknown + "out[t] = t; }");
-  CHECK_THAT(fault, Contains("hipErrorLaunchFailure (719)") && Contains("at 0x") && Contains("\"v_sin_f32"));
-  CHECK_THAT(fault, Contains("no instruction \"v_sin_f32\" is known to the simulator"));
+  CHECK_THAT(fault, Contains("hipErrorLaunchFailure (719)") && Contains("at 0x") && Contains("\"v_lerp_u8"));
+  CHECK_THAT(fault, Contains("no instruction \"v_lerp_u8\" is known to the simulator"));
   CHECK(amd.fault_of(KERNEL "if (out[t] != 0) { " + unknown + "} }") == "");
 }
 
 TEST_CASE("an LDS race between two barriers is found, and a barrier mends it") {
   SimulatedAmd amd;
+  auto* const set_checks = testing::simulator_function<void(std::uint32_t)>("sinter_simhip_set_checks");
+  set_checks(SINTER_SIMHIP_CHECK_RACES);
   const std::string racy = KERNEL "static __attribute__((shared)) unsigned x[128]; x[t] = t; ";
   CHECK_THAT(amd.fault_of(racy + "out[t] = x[127 - t]; }"), Contains("LDS race: word"));
   CHECK(amd.fault_of(racy + kBarrier + "out[t] = x[127 - t]; }") == "");
+  // Neighbouring bytes of a word, and atomic operations on one, do not race.
+  const std::string bytes = KERNEL "static __attribute__((shared)) unsigned char x[128]; x[t ^ 64] = t; ";
+  CHECK(amd.fault_of(bytes + kBarrier + "out[t] = x[t]; }") == "");
+  const std::string sum = KERNEL "static __attribute__((shared)) unsigned x; __atomic_fetch_add(&x, t, 0); ";
+  CHECK(amd.fault_of(sum + kBarrier + "out[t] = x; }") == "");
+  set_checks(0);
 }
 
 TEST_CASE("reading LDS that was never written is found where that is asked for") {

@@ -192,10 +192,11 @@ TEST_CASE("grouped GEMM on a simulated device agrees with float64, and vskip cha
   }
 }
 
-TEST_CASE("the kernels pass every check of registers, waits and wait states") {
+TEST_CASE("the kernels pass every check of registers, waits, wait states and races") {
   SimulatedAmd amd;
   auto* const set_checks = testing::simulator_function<void(std::uint32_t)>("sinter_simhip_set_checks");
-  set_checks(SINTER_SIMHIP_CHECK_WAITS | SINTER_SIMHIP_CHECK_UNWRITTEN | SINTER_SIMHIP_CHECK_WAIT_STATES);
+  set_checks(SINTER_SIMHIP_CHECK_WAITS | SINTER_SIMHIP_CHECK_UNWRITTEN | SINTER_SIMHIP_CHECK_WAIT_STATES |
+             SINTER_SIMHIP_CHECK_RACES);
   for (const std::string_view vskip : {"off", "on"}) {
     for (const bool is_fp8 : {false, true}) {
       const Gemm gemm(is_fp8);

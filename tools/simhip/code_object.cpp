@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 #include <llvm/BinaryFormat/MsgPackDocument.h>
+#include <llvm/DebugInfo/DWARF/DWARFContext.h>
 #include <llvm/Object/ELFObjectFile.h>
 #include <llvm/Support/AMDHSAKernelDescriptor.h>
 #include <llvm/Support/MemoryBufferRef.h>
@@ -16,7 +19,6 @@ namespace sinter::sim {
 
 namespace {
 
-using ElfFile = llvm::object::ELFObjectFile<llvm::object::ELF64LE>;
 using Descriptor = llvm::amdhsa::kernel_descriptor_t;
 
 constexpr std::string_view kDescriptorSuffix = ".kd";
@@ -57,26 +59,59 @@ unsigned bits(std::uint32_t value, unsigned from, unsigned count) { return value
 
 /// What the simulator does not provide.
 std::string find_problem(const Descriptor& descriptor) {
-  const unsigned properties = descriptor.kernel_code_properties;
-  if (descriptor.private_segment_fixed_size != 0 || bits(descriptor.compute_pgm_rsrc2, 0, 1) != 0) {
-    return "it uses scratch memory";
-  }
-  if (bits(properties, 10, 1) != 0) {
+  if (bits(descriptor.kernel_code_properties, 10, 1) != 0) {
     return "it is for waves of 32 lanes";
   }
-  if (descriptor.kernarg_preload != 0) {
-    return "it has its arguments preloaded";
-  }
-  if (bits(descriptor.compute_pgm_rsrc1, 12, 2) != 0 || bits(descriptor.compute_pgm_rsrc1, 16, 2) != 3) {
+  const unsigned narrow_subnormals = bits(descriptor.compute_pgm_rsrc1, 16, 2);
+  const unsigned wide_subnormals = bits(descriptor.compute_pgm_rsrc1, 18, 2);
+  if (bits(descriptor.compute_pgm_rsrc1, 12, 4) != 0 || wide_subnormals != 3 ||
+      (narrow_subnormals != 0 && narrow_subnormals != 3)) {
     return "its float mode is not rounding to nearest with subnormals";
   }
   return {};
 }
 
+/// Registers that hold something when a wave starts, in the order that the ABI has.
+GivenScalars given_scalars(const Descriptor& descriptor) {
+  const unsigned properties = descriptor.kernel_code_properties;
+  GivenScalars given;
+  struct Asked {
+    std::optional<std::uint16_t>* where;
+    std::uint16_t registers;
+  };
+  const Asked asked[] = {{&given.scratch_descriptor, 4}, {&given.packet, 2},       {&given.queue, 2},
+                         {&given.arguments, 2},          {&given.dispatch_number, 2}, {&given.flat_scratch, 2},
+                         {&given.scratch_bytes, 1}};
+  std::uint16_t next = 0;
+  for (unsigned number = 0; number < std::size(asked); ++number) {
+    if (bits(properties, number, 1) != 0) {
+      *asked[number].where = next;
+      next = static_cast<std::uint16_t>(next + asked[number].registers);
+    }
+  }
+  given.preloaded = next;
+  given.preloaded_dwords = static_cast<std::uint16_t>(bits(descriptor.kernarg_preload, 0, 7));
+  given.preloaded_from = static_cast<std::uint16_t>(bits(descriptor.kernarg_preload, 7, 9));
+  next = given.groups = static_cast<std::uint16_t>(bits(descriptor.compute_pgm_rsrc2, 1, 5));
+  for (unsigned axis = 0; axis < 3; ++axis) {
+    given.has_group[axis] = bits(descriptor.compute_pgm_rsrc2, 7 + axis, 1) != 0;
+    next = static_cast<std::uint16_t>(next + (given.has_group[axis] ? 1 : 0));
+  }
+  next = static_cast<std::uint16_t>(next + bits(descriptor.compute_pgm_rsrc2, 10, 1));
+  if (bits(descriptor.compute_pgm_rsrc2, 0, 1) != 0) {
+    given.scratch_offset = next;
+  }
+  return given;
+}
+
+// A kernel with preloaded arguments begins with code for devices that do not preload.
+constexpr std::uint64_t kBytesWithoutPreload = 256;
+
 KernelCode describe(std::string_view name, const Descriptor& descriptor, std::uint64_t address, const Section& text) {
   KernelCode kernel;
   kernel.name = name;
-  const std::uint64_t entry = address + static_cast<std::uint64_t>(descriptor.kernel_code_entry_byte_offset);
+  const std::uint64_t skipped = descriptor.kernarg_preload != 0 ? kBytesWithoutPreload : 0;
+  const std::uint64_t entry = address + static_cast<std::uint64_t>(descriptor.kernel_code_entry_byte_offset) + skipped;
   const std::uint64_t offset = entry - text.address;
   kernel.problem = find_problem(descriptor);
   if (entry < text.address || offset >= text.bytes.size() || offset % 4 != 0) {
@@ -86,21 +121,12 @@ KernelCode describe(std::string_view name, const Descriptor& descriptor, std::ui
   }
   kernel.lds_bytes = descriptor.group_segment_fixed_size;
   kernel.scratch_bytes = descriptor.private_segment_fixed_size;
+  kernel.has_dynamic_stack = bits(descriptor.kernel_code_properties, 11, 1) != 0;
+  kernel.flushes_subnormals = bits(descriptor.compute_pgm_rsrc1, 16, 2) == 0;
   kernel.argument_bytes = descriptor.kernarg_size;
   kernel.vector_registers = (bits(descriptor.compute_pgm_rsrc1, 0, 6) + 1) * 8;  // in eights from gfx90a on
   kernel.max_threads = 1024;
-  kernel.user_scalars = bits(descriptor.compute_pgm_rsrc2, 1, 5);
-  // In this order: scratch's buffer, dispatch packet, queue, arguments. The first and third are not provided, and
-  // compilers ask for them on suspicion: their registers hold what no instruction wrote, which is no address.
-  const unsigned properties = descriptor.kernel_code_properties;
-  kernel.has_argument_pointer = (properties & 8U) != 0;
-  kernel.argument_pointer = static_cast<std::uint16_t>(4 * bits(properties, 0, 1) + 2 * bits(properties, 1, 1) +
-                                                       2 * bits(properties, 2, 1));
-  kernel.has_packet_pointer = (properties & 2U) != 0;
-  kernel.packet_pointer = static_cast<std::uint16_t>(4 * bits(properties, 0, 1));
-  for (unsigned axis = 0; axis < 3; ++axis) {
-    kernel.has_group_id[axis] = bits(descriptor.compute_pgm_rsrc2, 7 + axis, 1) != 0;
-  }
+  kernel.scalars = given_scalars(descriptor);
   return kernel;
 }
 
@@ -206,6 +232,18 @@ const KernelCode* LoadedCode::find(std::string_view name) const {
   return found != kernels.end() ? &*found : nullptr;
 }
 
+std::string LoadedCode::source_line(std::uint64_t address) const {
+  const llvm::StringRef bytes(reinterpret_cast<const char*>(file.data()), file.size());
+  auto object = ElfFile::create(llvm::MemoryBufferRef(bytes, "code object"));
+  if (!object) {
+    llvm::consumeError(object.takeError());
+    return {};
+  }
+  const std::unique_ptr<llvm::DWARFContext> lines = llvm::DWARFContext::create(*object);
+  const auto line = lines->getLineInfoForAddress({address, llvm::object::SectionedAddress::UndefSection});
+  return line && line->Line != 0 ? fmt::format("{}:{}", line->FileName, line->Line) : std::string();
+}
+
 std::span<const std::byte> image_at(const void* image) {
   llvm::ELF::Elf64_Ehdr header;
   std::memcpy(&header, image, sizeof header);
@@ -226,6 +264,8 @@ Result<LoadedCode> load_code(std::span<const std::byte> image) {
   SINTER_TRY(code.text, decode_text(code.arch, text.bytes, text.address));
   SINTER_TRY(code.kernels, read_kernels(file, text));
   SINTER_TRY_VOID(read_notes(file, code.kernels));
+  SINTER_TRY(code.image, LoadedImage::load(file));
+  code.file.assign(image.begin(), image.end());
   return code;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -40,18 +41,30 @@ struct Known {
   InstructionClass instruction_class = InstructionClass::kScalar;
 };
 
-using KnownByName = std::unordered_map<std::string_view, Known>;
+using KnownByName = std::unordered_map<std::string, Known>;
 
 KnownByName known_opcodes() {
   using enum InstructionClass;
-  const std::pair<std::span<const Opcode>, InstructionClass> groups[] = {
-      {scalar_opcodes(), kScalar},    {vector_opcodes(), kVectorAlu}, {compare_opcodes(), kVectorAlu},
-      {packed_opcodes(), kVectorAlu}, {matrix_opcodes(), kVectorAlu}, {lds_opcodes(), kLds},
-      {memory_opcodes(), kVectorMemory}};
+  const std::pair<std::span<const Opcode>, InstructionClass> groups[] = {{scalar_opcodes(), kScalar},
+                                                                         {scalar_control_opcodes(), kScalar},
+                                                                         {vector_opcodes(), kVectorAlu},
+                                                                         {float_opcodes(), kVectorAlu},
+                                                                         {half_opcodes(), kVectorAlu},
+                                                                         {double_opcodes(), kVectorAlu},
+                                                                         {convert_opcodes(), kVectorAlu},
+                                                                         {compare_opcodes(), kVectorAlu},
+                                                                         {packed_opcodes(), kVectorAlu},
+                                                                         {packed_half_opcodes(), kVectorAlu},
+                                                                         {matrix_opcodes(), kVectorAlu},
+                                                                         {scaled_matrix_opcodes(), kVectorAlu},
+                                                                         {lds_opcodes(), kLds},
+                                                                         {memory_opcodes(), kVectorMemory},
+                                                                         {atomic_opcodes(), kVectorMemory}};
   KnownByName known;
   for (const auto& [opcodes, instruction_class] : groups) {
     for (const Opcode& opcode : opcodes) {
-      known[opcode.name] = {&opcode, instruction_class};
+      const bool is_lds = opcode.name.starts_with("ds_");
+      known[std::string(opcode.name)] = {&opcode, is_lds ? kLds : instruction_class};
     }
   }
   return known;
@@ -109,6 +122,12 @@ class Disassembler {
     const std::size_t begin = printed.find_first_not_of(' ');
     const std::size_t end = printed.find_last_not_of(' ');
     text = begin == std::string::npos ? std::string() : printed.substr(begin, end - begin + 1);
+    if (constexpr std::string_view kSwizzle = "ds_swizzle_b32"; text.starts_with(kSwizzle)) {
+      // The pattern as a number: its names are many.
+      std::uint16_t pattern = 0;
+      std::memcpy(&pattern, code.data(), sizeof pattern);
+      text = fmt::format("{} offset:{}", text.substr(0, text.find(" offset")), pattern);
+    }
     facts = facts_of(instruction, *instructions_, *registers_, text, std::string_view(subtarget_->getCPU()));
     return static_cast<std::size_t>(size);
   }
@@ -124,6 +143,38 @@ class Disassembler {
   std::unique_ptr<llvm::MCInstPrinter> printer_;
 };
 
+/// Whether a text has a word, which modifiers without a value are.
+bool has_word(std::string_view text, std::string_view word) {
+  for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+    const bool ends = at + word.size() == text.size() || text[at + word.size()] == ' ';
+    if (at != 0 && text[at - 1] == ' ' && ends) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The row of an instruction. Where a modifier makes it another one, that has a row of its own.
+const Known* find_known(std::string_view name, std::string_view rest, const KnownByName& known) {
+  static constexpr std::pair<std::string_view, std::string_view> kVariants[] = {
+      {"clamp", " clamp"}, {"glc", " rtn"}, {"sc0", " rtn"}, {"lds", " lds"}};
+  for (const auto& [word, suffix] : kVariants) {
+    if (has_word(rest, word)) {
+      if (const auto found = known.find(std::string(name) + std::string(suffix)); found != known.end()) {
+        return &found->second;
+      }
+    }
+  }
+  const auto found = known.find(std::string(name));
+  return found != known.end() ? &found->second : nullptr;
+}
+
+/// v_cmpx has v_cmp's row.
+std::string row_name(std::string_view name) {
+  constexpr std::string_view kSetsExec = "v_cmpx_";
+  return name.starts_with(kSetsExec) ? "v_cmp_" + std::string(name.substr(kSetsExec.size())) : std::string(name);
+}
+
 Result<void> bind_text(std::string_view text, const KnownByName& known, Instruction& instruction) {
   std::string_view name = text.substr(0, text.find(' '));
   const std::string_view rest = text.substr(std::min(text.size(), name.size() + 1));
@@ -137,17 +188,18 @@ Result<void> bind_text(std::string_view text, const KnownByName& known, Instruct
       break;
     }
   }
-  const auto found = known.find(name);
-  if (found == known.end()) {
+  const Known* const found = find_known(row_name(name), rest, known);
+  if (found == nullptr) {
     return make_error(ErrorCode::kUnsupported, fmt::format("no instruction \"{}\" is known to the simulator", name));
   }
-  const Opcode& opcode = *found->second.opcode;
+  const Opcode& opcode = *found->opcode;
   if (encoding != Encoding::kPlain && (opcode.modifiers & kLaneForms) == 0) {
     return make_error(ErrorCode::kUnsupported, "this form of the instruction is not known to the simulator");
   }
   SINTER_TRY_VOID(read_operands(rest, opcode, encoding, instruction));
+  instruction.modifiers.sets_exec = name.starts_with("v_cmpx_");
   instruction.execute = opcode.execute;
-  instruction.instruction_class = found->second.instruction_class;
+  instruction.instruction_class = found->instruction_class;
   return {};
 }
 

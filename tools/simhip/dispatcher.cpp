@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/simhip/dispatcher.h"
 
+#include <xmmintrin.h>
+
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -8,6 +10,28 @@
 #include <vector>
 
 namespace sinter::sim {
+
+namespace {
+
+/// Lets the host's float arithmetic treat subnormal numbers as 0, where the kernel asks for that, as long as this
+/// lives.
+class FloatMode {
+ public:
+  explicit FloatMode(bool flushes_subnormals) : before_(_mm_getcsr()) {
+    constexpr unsigned kFlushResults = 0x8000, kFlushOperands = 0x40;
+    if (flushes_subnormals) {
+      _mm_setcsr(before_ | kFlushResults | kFlushOperands);
+    }
+  }
+  FloatMode(const FloatMode&) = delete;
+  FloatMode& operator=(const FloatMode&) = delete;
+  ~FloatMode() { _mm_setcsr(before_); }
+
+ private:
+  const unsigned before_;
+};
+
+}  // namespace
 
 LaunchResult execute(const Launch& launch) {
   const std::uint64_t groups = std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
@@ -17,6 +41,7 @@ LaunchResult execute(const Launch& launch) {
   LaunchResult result;
 
   const auto work = [&] {
+    const FloatMode mode(launch.kernel->flushes_subnormals);
     WorkGroupRunner runner(launch);
     std::optional<Fault> fault;
     while (!fault && !is_stopped) {

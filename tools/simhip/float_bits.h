@@ -8,9 +8,18 @@
 
 namespace sinter::sim {
 
+/// IEEE binary16; the compiler's conversions round to nearest, ties to even.
+using Half = _Float16;
+
 inline float as_float(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 inline std::uint32_t as_bits(float value) { return std::bit_cast<std::uint32_t>(value); }
 inline std::int32_t as_signed(std::uint32_t bits) { return static_cast<std::int32_t>(bits); }
 inline std::uint32_t as_unsigned(std::int32_t value) { return static_cast<std::uint32_t>(value); }
+
+/// The low 16 bits as a number, and a number rounded to 16 bits.
+inline Half as_half(std::uint32_t bits) { return std::bit_cast<Half>(static_cast<std::uint16_t>(bits)); }
+inline std::uint32_t half_bits(Half value) { return std::bit_cast<std::uint16_t>(value); }
+inline std::uint32_t half_bits(float value) { return half_bits(static_cast<Half>(value)); }
+inline std::uint32_t half_bits(double value) { return half_bits(static_cast<Half>(value)); }
 
 }  // namespace sinter::sim

@@ -129,6 +129,9 @@ int hipModuleLoadData(Module** module, const void* image) {
   for (const KernelCode& kernel : loaded->code.kernels) {
     loaded->functions.push_back({loaded.get(), &kernel});
   }
+  for (const MemoryRange& range : loaded->code.image.ranges()) {
+    simulated->memory().attach(range);
+  }
   *module = loaded.release();
   return kHipSuccess;
 }
@@ -147,6 +150,11 @@ int hipModuleLoad(Module** module, const char* path) {
 }
 
 int hipModuleUnload(Module* module) {
+  if (SimulatedDevice* const simulated = device(); simulated != nullptr && module != nullptr) {
+    for (const MemoryRange& range : module->code.image.ranges()) {
+      simulated->memory().detach(range.begin);
+    }
+  }
   delete module;
   return kHipSuccess;
 }
@@ -159,6 +167,20 @@ int hipModuleGetFunction(Function** function, Module* module, const char* name) 
     }
   }
   return failing(kHipNotFound, fmt::format("the code has no kernel {}", name));
+}
+
+int hipModuleGetGlobal(void** pointer, std::size_t* bytes, Module* module, const char* name) {
+  const LoadedVariable* const variable = module->code.image.find(name);
+  if (variable == nullptr) {
+    return failing(kHipNotFound, fmt::format("the code has no variable {}", name));
+  }
+  if (pointer != nullptr) {
+    *pointer = reinterpret_cast<void*>(variable->address);
+  }
+  if (bytes != nullptr) {
+    *bytes = variable->bytes;
+  }
+  return kHipSuccess;
 }
 
 int hipFuncGetAttribute(int* value, int attribute, const Function* function) {

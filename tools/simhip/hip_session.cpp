@@ -33,14 +33,15 @@ Result<std::uint32_t> read_checks(std::string_view list) {
       {"unwritten", kCheckUnwritten},
       {"states", kCheckWaitStates},
       {"lds", kCheckUnwrittenLds},
-      {"all", kCheckWaits | kCheckUnwritten | kCheckWaitStates | kCheckUnwrittenLds}};
+      {"races", kCheckRaces},
+      {"all", kCheckWaits | kCheckUnwritten | kCheckWaitStates | kCheckUnwrittenLds | kCheckRaces}};
   std::uint32_t checks = kNoChecks;
   while (!list.empty()) {
     const std::string_view word = list.substr(0, list.find(','));
     const auto found = std::ranges::find(kNames, word, &std::pair<std::string_view, std::uint32_t>::first);
     if (found == std::end(kNames)) {
       return make_error(ErrorCode::kInvalidRequest, "SINTER_SIMHIP_CHECKS has \"" + std::string(word) +
-                                                        "\": known are waits, unwritten, states, lds and all");
+                                                        "\": known are waits, unwritten, states, lds, races and all");
     }
     checks |= found->second;
     list.remove_prefix(std::min(list.size(), word.size() + 1));
@@ -66,6 +67,9 @@ Result<PreemptionOptions> read_preemption(std::string_view text) {
 }
 
 Result<std::unique_ptr<SimulatedDevice>> create_device() {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    return make_error(ErrorCode::kUnsupported, "the simulator needs a processor with AVX2 and FMA");
+  }
   const char* const name = std::getenv("SINTER_SIMHIP_DEVICE");
   SINTER_TRY(auto made, SimulatedDevice::create(name == nullptr || *name == '\0' ? "MI300X" : name));
   SINTER_TRY(const std::uint32_t checks, read_checks(variable("SINTER_SIMHIP_CHECKS")));

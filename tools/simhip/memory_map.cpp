@@ -19,8 +19,8 @@ std::uint64_t address_of(const void* pointer) { return reinterpret_cast<std::uin
 
 std::string name_of(const MemoryRange& range) {
   const std::string what = range.number != 0 ? fmt::format("allocation {}", range.number)
-                           : range.is_writable ? std::string("other memory")
-                                               : std::string("the kernel's arguments or code");
+                           : range.is_writable ? std::string("the code's variables")
+                                               : std::string("the kernel's arguments, code or constants");
   return fmt::format("{} ({:#x}, {} bytes)", what, range.begin, range.end - range.begin);
 }
 
@@ -89,13 +89,29 @@ std::optional<MemoryRange> MemoryMap::find(const void* pointer) const {
       return allocation.range;
     }
   }
+  for (const MemoryRange& range : attached_) {
+    if (range.holds(address_of(pointer), 1)) {
+      return range;
+    }
+  }
   return std::nullopt;
+}
+
+void MemoryMap::attach(const MemoryRange& range) {
+  const std::lock_guard lock(mutex_);
+  attached_.push_back(range);
+}
+
+void MemoryMap::detach(std::uint64_t begin) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(attached_, [begin](const MemoryRange& range) { return range.begin == begin; });
 }
 
 MemoryRanges MemoryMap::ranges() const {
   MemoryRanges ranges;
   {
     const std::lock_guard lock(mutex_);
+    ranges = attached_;
     for (const Allocation& allocation : allocations_) {
       ranges.push_back(allocation.range);
     }

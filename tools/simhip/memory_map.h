@@ -14,12 +14,12 @@
 
 namespace sinter::sim {
 
-enum class Access : std::uint8_t { kRead, kWrite };
+enum class Access : std::uint8_t { kRead, kWrite, kAtomic };
 
 struct MemoryRange {
   std::uint64_t begin = 0, end = 0;
   bool is_writable = true;
-  std::uint32_t number = 0;  ///< Allocations are counted from 1; 0 is a kernel's arguments or code.
+  std::uint32_t number = 0;  ///< Allocations are counted from 1; 0 is a kernel's arguments, code or variables.
 
   bool holds(std::uint64_t address, std::uint64_t bytes) const {
     return address >= begin && address < end && bytes <= end - address;
@@ -65,6 +65,9 @@ class MemoryMap {
   /// The allocation that holds a pointer.
   std::optional<MemoryRange> find(const void* pointer) const;
   MemoryRanges ranges() const;
+  /// Memory of others that kernels may touch, until it is detached.
+  void attach(const MemoryRange& range);
+  void detach(std::uint64_t begin);
 
  private:
   struct FreeMemory {
@@ -77,6 +80,7 @@ class MemoryMap {
 
   mutable std::mutex mutex_;
   std::vector<Allocation> allocations_;
+  MemoryRanges attached_;
   std::uint32_t count_ = 0;
 };
 

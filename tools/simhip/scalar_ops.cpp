@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Scalar instructions: arithmetic, masks, branches, loads, and what steers a wave.
+// Scalar arithmetic, masks and comparisons.
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <cstring>
-
-#include <fmt/format.h>
 
 #include "tools/simhip/float_bits.h"
 #include "tools/simhip/opcode.h"
@@ -52,6 +50,14 @@ void shift64(Wave& wave, const Instruction& i) {
   wave.scc = value != 0;
 }
 
+/// The second source is a 32-bit description of a field.
+template <auto kOperation>
+void binary64_32(Wave& wave, const Instruction& i) {
+  const u64 value = kOperation(wave.scalar64(i.operands[1]), wave.scalar(i.operands[2]));
+  wave.set_scalar64(i.operands[0], value);
+  wave.scc = value != 0;
+}
+
 /// `kOperation(a, b, scc)` says what becomes of SCC.
 template <auto kOperation>
 void carry32(Wave& wave, const Instruction& i) {
@@ -81,6 +87,20 @@ void count64(Wave& wave, const Instruction& i) {
   wave.scc = kRule == kNonZero ? value != 0 : wave.scc;
 }
 
+template <SccRule kRule, auto kOperation>
+void binary_mask(Wave& wave, const Instruction& i) {
+  const u64 value = kOperation(wave.scalar(i.operands[1]), wave.scalar(i.operands[2]));
+  wave.set_scalar64(i.operands[0], value);
+  wave.scc = kRule == kNonZero ? value != 0 : wave.scc;
+}
+
+/// Bit S0 of the destination.
+template <bool kIsSet>
+void set_bit(Wave& wave, const Instruction& i) {
+  const u32 bit = 1U << (wave.scalar(i.operands[1]) & 31), before = wave.scalar(i.operands[0]);
+  wave.set_scalar(i.operands[0], kIsSet ? before | bit : before & ~bit);
+}
+
 template <auto kOperation>
 void compare32(Wave& wave, const Instruction& i) {
   wave.scc = kOperation(wave.scalar(i.operands[0]), wave.scalar(i.operands[1]));
@@ -91,6 +111,11 @@ void compare64(Wave& wave, const Instruction& i) {
   wave.scc = kOperation(wave.scalar64(i.operands[0]), wave.scalar64(i.operands[1]));
 }
 
+template <bool kIsSet>
+void compare_bit64(Wave& wave, const Instruction& i) {
+  wave.scc = ((wave.scalar64(i.operands[0]) >> (wave.scalar(i.operands[1]) & 63) & 1) != 0) == kIsSet;
+}
+
 /// A 16-bit immediate, sign-extended.
 u32 extended(const Operand& operand) {
   return as_unsigned(std::int32_t{static_cast<std::int16_t>(operand.bits)});
@@ -99,6 +124,24 @@ u32 extended(const Operand& operand) {
 template <auto kOperation>
 void compare_immediate(Wave& wave, const Instruction& i) {
   wave.scc = kOperation(as_signed(wave.scalar(i.operands[0])), as_signed(extended(i.operands[1])));
+}
+
+/// The immediate is not extended by its sign.
+template <auto kOperation>
+void compare_unsigned_immediate(Wave& wave, const Instruction& i) {
+  wave.scc = kOperation(wave.scalar(i.operands[0]), i.operands[1].bits & 0xffff);
+}
+
+void move_if32(Wave& wave, const Instruction& i) {
+  wave.set_scalar(i.operands[0], wave.scc ? wave.scalar(i.operands[1]) : wave.scalar(i.operands[0]));
+}
+
+void move_if64(Wave& wave, const Instruction& i) {
+  wave.set_scalar64(i.operands[0], wave.scc ? wave.scalar64(i.operands[1]) : wave.scalar64(i.operands[0]));
+}
+
+void move_immediate_if(Wave& wave, const Instruction& i) {
+  wave.set_scalar(i.operands[0], wave.scc ? extended(i.operands[1]) : wave.scalar(i.operands[0]));
 }
 
 void move_immediate(Wave& wave, const Instruction& i) { wave.set_scalar(i.operands[0], extended(i.operands[1])); }
@@ -121,6 +164,15 @@ void select64(Wave& wave, const Instruction& i) {
   wave.set_scalar64(i.operands[0], wave.scalar64(i.operands[wave.scc ? 1 : 2]));
 }
 
+/// EXEC and the destination both become the result.
+template <auto kOperation>
+void write_exec(Wave& wave, const Instruction& i) {
+  const u64 after = kOperation(wave.scalar64(i.operands[1]), wave.exec());
+  wave.set_scalar64(i.operands[0], after);
+  wave.set_pair(kExec, after);
+  wave.scc = after != 0;
+}
+
 template <auto kOperation>
 void save_exec(Wave& wave, const Instruction& i) {
   const u64 before = wave.exec();
@@ -141,67 +193,42 @@ u32 signed_field(u32 a, u32 b) {
   return width == 0 ? 0 : as_unsigned(as_signed(a << (32 - width - offset)) >> (32 - width));
 }
 
+u64 wide_field(u64 a, u32 b) {
+  const u32 offset = b & 63, width = std::min(b >> 16 & 127, 64 - offset);
+  return width == 0 ? 0 : a << (64 - width - offset) >> (64 - width);
+}
+
+u64 wide_signed_field(u64 a, u32 b) {
+  const u32 offset = b & 63, width = std::min(b >> 16 & 127, 64 - offset);
+  return width == 0 ? 0 : static_cast<u64>(static_cast<std::int64_t>(a << (64 - width - offset)) >> (64 - width));
+}
+
+/// The highest bit that differs from the sign, counted from it; -1 if none.
+u32 leading_signs(u32 a) {
+  const u32 differing = as_signed(a) < 0 ? ~a : a;
+  return differing == 0 ? ~0U : static_cast<u32>(std::countl_zero(differing));
+}
+
+template <unsigned kShift>
+WithScc shifted_sum(u32 a, u32 b, bool) {
+  const u64 sum = (u64{a} << kShift) + b;
+  return {static_cast<u32>(sum), sum > 0xffffffffU};
+}
+
+u64 reversed64(u64 a) {
+  u64 result = 0;
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    result |= (a >> bit & 1) << (63 - bit);
+  }
+  return result;
+}
+
 u32 reversed(u32 a) {
   u32 result = 0;
   for (unsigned bit = 0; bit < 32; ++bit) {
     result |= (a >> bit & 1) << (31 - bit);
   }
   return result;
-}
-
-template <auto kCondition>
-void branch(Wave& wave, const Instruction& i) {
-  if (!kCondition(wave)) {
-    return;
-  }
-  const std::int64_t target = std::int64_t{wave.pc} + 1 + as_signed(extended(i.operands[0]));
-  if (target < 0 || target >= wave.code_dwords) {
-    wave.stop(FaultKind::kIllegalCode, fmt::format("the branch leaves the code, to dword {}", target));
-    return;
-  }
-  wave.next = static_cast<u32>(target);
-}
-
-/// Code addresses are the code object's own: positions in it, which only these instructions make and use.
-void get_pc(Wave& wave, const Instruction& i) {
-  wave.set_scalar64(i.operands[0], wave.code_address + 4 * u64{wave.next});
-}
-
-void jump(Wave& wave, u64 address) {
-  const u64 dword = (address - wave.code_address) / 4;
-  if (address < wave.code_address || address % 4 != 0 || dword >= wave.code_dwords) {
-    wave.stop(FaultKind::kIllegalCode, fmt::format("the jump leaves the code, to {:#x}", address));
-    return;
-  }
-  wave.next = static_cast<u32>(dword);
-}
-
-void set_pc(Wave& wave, const Instruction& i) { jump(wave, wave.scalar64(i.operands[0])); }
-
-void swap_pc(Wave& wave, const Instruction& i) {
-  const u64 target = wave.scalar64(i.operands[1]);
-  get_pc(wave, i);
-  jump(wave, target);
-}
-
-template <unsigned kDwords>
-void load(Wave& wave, const Instruction& i) {
-  const u64 address = wave.scalar64(i.operands[1]) + wave.scalar(i.operands[2]);
-  if (!wave.memory.allows(address, 4 * kDwords, Access::kRead)) {
-    wave.stop(FaultKind::kIllegalAddress, fmt::format("scalar read of {} bytes at {:#x}: {}", 4 * kDwords, address,
-                                                      wave.memory.describe(address, 4 * kDwords)));
-    return;
-  }
-  std::memcpy(&wave.scalars[i.operands[0].index], reinterpret_cast<const void*>(address), 4 * kDwords);
-}
-
-void end_program(Wave& wave, const Instruction&) { wave.state = WaveState::kEnded; }
-void wait_at_barrier(Wave& wave, const Instruction&) { wave.state = WaveState::kAtBarrier; }
-void do_nothing(Wave&, const Instruction&) {}
-
-/// VSKIP = S0[S1[4:0]].
-void set_vskip(Wave& wave, const Instruction& i) {
-  wave.skips_vectors = (wave.scalar(i.operands[0]) >> (wave.scalar(i.operands[1]) & 31) & 1) != 0;
 }
 
 constexpr Opcode kArithmetic[] = {
@@ -243,7 +270,27 @@ constexpr Opcode kArithmetic[] = {
     {"s_ashr_i64", "DCc", shift64<([](u64 a, u32 b) { return static_cast<u64>(static_cast<std::int64_t>(a) >> b); })>},
     {"s_bfe_u32", "dcc", binary32<kNonZero, unsigned_field>},
     {"s_bfe_i32", "dcc", binary32<kNonZero, signed_field>},
+    {"s_absdiff_i32", "dcc", binary32<kNonZero, ([](u32 a, u32 b) {
+       const u32 difference = a - b;
+       return as_signed(difference) < 0 ? 0 - difference : difference;
+     })>},
+    {"s_bfm_b32", "dcc", binary32<kKeep, ([](u32 a, u32 b) { return ((1U << (a & 31)) - 1) << (b & 31); })>},
+    {"s_bfm_b64", "Dcc", binary_mask<kKeep, ([](u32 a, u32 b) { return ((u64{1} << (a & 63)) - 1) << (b & 63); })>},
+    {"s_bfe_u64", "DCc", binary64_32<wide_field>},
+    {"s_bfe_i64", "DCc", binary64_32<wide_signed_field>},
+    {"s_lshl1_add_u32", "dcc", carry32<shifted_sum<1>>},
+    {"s_lshl2_add_u32", "dcc", carry32<shifted_sum<2>>},
+    {"s_lshl3_add_u32", "dcc", carry32<shifted_sum<3>>},
+    {"s_lshl4_add_u32", "dcc", carry32<shifted_sum<4>>},
+    {"s_pack_ll_b32_b16", "dcc", binary32<kKeep, ([](u32 a, u32 b) { return (a & 0xffff) | b << 16; })>},
+    {"s_pack_lh_b32_b16", "dcc", binary32<kKeep, ([](u32 a, u32 b) { return (a & 0xffff) | (b & 0xffff0000U); })>},
+    {"s_pack_hh_b32_b16", "dcc", binary32<kKeep, ([](u32 a, u32 b) { return a >> 16 | (b & 0xffff0000U); })>},
+    {"s_sext_i32_i8", "dc", unary32<kKeep, ([](u32 a) { return as_unsigned(static_cast<std::int8_t>(a)); })>},
+    {"s_sext_i32_i16", "dc", unary32<kKeep, ([](u32 a) { return as_unsigned(static_cast<std::int16_t>(a)); })>},
     {"s_movk_i32", "dk", move_immediate},
+    {"s_cmovk_i32", "dk", move_immediate_if},
+    {"s_cmov_b32", "dc", move_if32},
+    {"s_cmov_b64", "DC", move_if64},
     {"s_addk_i32", "dk", add_immediate},
     {"s_mulk_i32", "dk", multiply_immediate},
 };
@@ -259,6 +306,34 @@ constexpr Opcode kLogic[] = {
     {"s_xor_b64", "DCC", binary64<([](u64 a, u64 b) { return a ^ b; })>},
     {"s_andn2_b64", "DCC", binary64<([](u64 a, u64 b) { return a & ~b; })>},
     {"s_orn2_b64", "DCC", binary64<([](u64 a, u64 b) { return a | ~b; })>},
+    {"s_nand_b32", "dcc", binary32<kNonZero, ([](u32 a, u32 b) { return ~(a & b); })>},
+    {"s_nor_b32", "dcc", binary32<kNonZero, ([](u32 a, u32 b) { return ~(a | b); })>},
+    {"s_xnor_b32", "dcc", binary32<kNonZero, ([](u32 a, u32 b) { return ~(a ^ b); })>},
+    {"s_nand_b64", "DCC", binary64<([](u64 a, u64 b) { return ~(a & b); })>},
+    {"s_nor_b64", "DCC", binary64<([](u64 a, u64 b) { return ~(a | b); })>},
+    {"s_xnor_b64", "DCC", binary64<([](u64 a, u64 b) { return ~(a ^ b); })>},
+    {"s_bitset0_b32", "dc", set_bit<false>},
+    {"s_bitset1_b32", "dc", set_bit<true>},
+    {"s_brev_b64", "DC", unary64<kKeep, reversed64>},
+    {"s_ff1_i32_b32", "dc", unary32<kKeep, ([](u32 a) {
+       return a == 0 ? ~0U : static_cast<u32>(std::countr_zero(a));
+     })>},
+    {"s_ff0_i32_b32", "dc", unary32<kKeep, ([](u32 a) {
+       return a == ~0U ? ~0U : static_cast<u32>(std::countr_one(a));
+     })>},
+    {"s_ff0_i32_b64", "dC", count64<kKeep, ([](u64 a) {
+       return a == ~u64{0} ? ~0U : static_cast<u32>(std::countr_one(a));
+     })>},
+    {"s_flbit_i32_b32", "dc", unary32<kKeep, ([](u32 a) {
+       return a == 0 ? ~0U : static_cast<u32>(std::countl_zero(a));
+     })>},
+    {"s_flbit_i32_b64", "dC", count64<kKeep, ([](u64 a) {
+       return a == 0 ? ~0U : static_cast<u32>(std::countl_zero(a));
+     })>},
+    {"s_flbit_i32", "dc", unary32<kKeep, leading_signs>},
+    {"s_bcnt1_i32_b32", "dc", unary32<kNonZero, ([](u32 a) { return static_cast<u32>(std::popcount(a)); })>},
+    {"s_bcnt0_i32_b32", "dc", unary32<kNonZero, ([](u32 a) { return static_cast<u32>(std::popcount(~a)); })>},
+    {"s_bcnt0_i32_b64", "dC", count64<kNonZero, ([](u64 a) { return static_cast<u32>(std::popcount(~a)); })>},
     {"s_not_b32", "dc", unary32<kNonZero, ([](u32 a) { return ~a; })>},
     {"s_not_b64", "DC", unary64<kNonZero, ([](u64 a) { return ~a; })>},
     {"s_mov_b32", "dc", unary32<kKeep, ([](u32 a) { return a; })>},
@@ -272,6 +347,15 @@ constexpr Opcode kLogic[] = {
     {"s_cselect_b64", "DCC", select64},
     {"s_and_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return a & exec; })>},
     {"s_or_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return a | exec; })>},
+    {"s_xor_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return a ^ exec; })>},
+    {"s_xnor_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return ~(a ^ exec); })>},
+    {"s_nand_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return ~(a & exec); })>},
+    {"s_nor_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return ~(a | exec); })>},
+    {"s_orn1_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return ~a | exec; })>},
+    {"s_orn2_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return a | ~exec; })>},
+    {"s_andn1_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return ~a & exec; })>},
+    {"s_andn1_wrexec_b64", "DC", write_exec<([](u64 a, u64 exec) { return ~a & exec; })>},
+    {"s_andn2_wrexec_b64", "DC", write_exec<([](u64 a, u64 exec) { return a & ~exec; })>},
     {"s_andn2_saveexec_b64", "DC", save_exec<([](u64 a, u64 exec) { return a & ~exec; })>},
 };
 
@@ -294,43 +378,27 @@ constexpr Opcode kCompare[] = {
     {"s_cmpk_lg_i32", "dk", compare_immediate<([](std::int32_t a, std::int32_t b) { return a != b; })>},
     {"s_cmpk_lt_i32", "dk", compare_immediate<([](std::int32_t a, std::int32_t b) { return a < b; })>},
     {"s_cmpk_gt_i32", "dk", compare_immediate<([](std::int32_t a, std::int32_t b) { return a > b; })>},
+    {"s_cmpk_le_i32", "dk", compare_immediate<([](std::int32_t a, std::int32_t b) { return a <= b; })>},
+    {"s_cmpk_ge_i32", "dk", compare_immediate<([](std::int32_t a, std::int32_t b) { return a >= b; })>},
+    {"s_cmpk_eq_u32", "dk", compare_unsigned_immediate<([](u32 a, u32 b) { return a == b; })>},
+    {"s_cmpk_lg_u32", "dk", compare_unsigned_immediate<([](u32 a, u32 b) { return a != b; })>},
+    {"s_cmpk_lt_u32", "dk", compare_unsigned_immediate<([](u32 a, u32 b) { return a < b; })>},
+    {"s_cmpk_le_u32", "dk", compare_unsigned_immediate<([](u32 a, u32 b) { return a <= b; })>},
+    {"s_cmpk_gt_u32", "dk", compare_unsigned_immediate<([](u32 a, u32 b) { return a > b; })>},
+    {"s_cmpk_ge_u32", "dk", compare_unsigned_immediate<([](u32 a, u32 b) { return a >= b; })>},
+    {"s_bitcmp0_b64", "Cc", compare_bit64<false>},
+    {"s_bitcmp1_b64", "Cc", compare_bit64<true>},
     {"s_bitcmp0_b32", "cc", compare32<([](u32 a, u32 b) { return (a >> (b & 31) & 1) == 0; })>},
     {"s_bitcmp1_b32", "cc", compare32<([](u32 a, u32 b) { return (a >> (b & 31) & 1) != 0; })>},
 };
 
-constexpr Opcode kControl[] = {
-    {"s_branch", "k", branch<([](const Wave&) { return true; })>},
-    {"s_cbranch_scc0", "k", branch<([](const Wave& wave) { return !wave.scc; })>},
-    {"s_cbranch_scc1", "k", branch<([](const Wave& wave) { return wave.scc; })>},
-    {"s_cbranch_vccz", "k", branch<([](const Wave& wave) { return wave.pair(kVcc) == 0; })>},
-    {"s_cbranch_vccnz", "k", branch<([](const Wave& wave) { return wave.pair(kVcc) != 0; })>},
-    {"s_cbranch_execz", "k", branch<([](const Wave& wave) { return wave.exec() == 0; })>},
-    {"s_getpc_b64", "D", get_pc},
-    {"s_setpc_b64", "D", set_pc},
-    {"s_swappc_b64", "DD", swap_pc},
-    {"s_cbranch_execnz", "k", branch<([](const Wave& wave) { return wave.exec() != 0; })>},
-    {"s_load_dword", "dDc", load<1>, kCachePolicy},
-    {"s_load_dwordx2", "DDc", load<2>, kCachePolicy},
-    {"s_load_dwordx4", "QDc", load<4>, kCachePolicy},
-    {"s_load_dwordx8", "EDc", load<8>, kCachePolicy},
-    {"s_load_dwordx16", "FDc", load<16>, kCachePolicy},
-    {"s_setvskip", "cc", set_vskip},
-    {"s_endpgm", "", end_program},
-    {"s_barrier", "", wait_at_barrier},
-    {"s_nop", "k", do_nothing},
-    {"s_setprio", "k", do_nothing},
-    {"s_sleep", "k", do_nothing},
-    {"s_waitcnt", "*", do_nothing},
-};
-
 constexpr auto kAll = [] {
   constexpr std::size_t kCount =
-      std::size(kArithmetic) + std::size(kLogic) + std::size(kCompare) + std::size(kControl);
+      std::size(kArithmetic) + std::size(kLogic) + std::size(kCompare);
   std::array<Opcode, kCount> all{};
   auto end = std::ranges::copy(kArithmetic, all.begin()).out;
   end = std::ranges::copy(kLogic, end).out;
-  end = std::ranges::copy(kCompare, end).out;
-  std::ranges::copy(kControl, end);
+  std::ranges::copy(kCompare, end);
   return all;
 }();
 

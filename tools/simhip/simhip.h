@@ -38,12 +38,13 @@ void sinter_simhip_get_fault(char* text, uint64_t bytes);
 void sinter_simhip_fault_on_unwritten_lds(int on);
 
 /** What hardware hides and a launch from now on fails for. A sum of these; SINTER_SIMHIP_CHECKS sets it at first, as a
-    list of the names "waits,unwritten,states,lds" or "all", else 0. */
+    list of the names "waits,unwritten,states,lds,races" or "all", else 0. */
 enum sinter_simhip_check {
   SINTER_SIMHIP_CHECK_WAITS = 1,        /**< A register or LDS word used before the s_waitcnt that it needs. */
   SINTER_SIMHIP_CHECK_UNWRITTEN = 2,    /**< A register read that nothing wrote. */
   SINTER_SIMHIP_CHECK_WAIT_STATES = 4,  /**< Too few instructions or s_nop where hardware does not wait. */
-  SINTER_SIMHIP_CHECK_UNWRITTEN_LDS = 8 /**< sinter_simhip_fault_on_unwritten_lds. */
+  SINTER_SIMHIP_CHECK_UNWRITTEN_LDS = 8, /**< sinter_simhip_fault_on_unwritten_lds. */
+  SINTER_SIMHIP_CHECK_RACES = 16         /**< Local memory that two waves touch between barriers, one of them writing. */
 };
 void sinter_simhip_set_checks(uint32_t checks);
 

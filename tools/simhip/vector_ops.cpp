@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Vector instructions on 32- and 64-bit registers, one lane at a time. Inactive lanes are computed too and not written:
-// no operation may be undefined for any bits.
+// Vector instructions on integers of 16, 32 and 64 bits, and what moves registers between lanes.
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cmath>
-#include <limits>
+#include <utility>
 
-#include "tools/simhip/division_steps.h"
 #include "tools/simhip/float_bits.h"
+#include "tools/simhip/lane_loops.h"
 #include "tools/simhip/opcode.h"
-#include "tools/simhip/wave.h"
 
 namespace sinter::sim {
 
@@ -21,59 +17,12 @@ namespace {
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 using i32 = std::int32_t;
-
-template <auto kOperation>
-void unary(Wave& wave, const Instruction& i) {
-  Lane storage, result;
-  const Lane& a = wave.source(i, 1, storage);
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    result[lane] = kOperation(a[lane]);
-  }
-  wave.write(i, result);
-}
-
-template <auto kOperation>
-void binary(Wave& wave, const Instruction& i) {
-  Lane storage_a, storage_b, result;
-  const Lane& a = wave.source(i, 1, storage_a);
-  const Lane& b = wave.source(i, 2, storage_b);
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    result[lane] = kOperation(a[lane], b[lane]);
-  }
-  wave.write(i, result);
-}
-
-template <auto kOperation>
-void ternary(Wave& wave, const Instruction& i) {
-  Lane storage_a, storage_b, storage_c, result;
-  const Lane& a = wave.source(i, 1, storage_a);
-  const Lane& b = wave.source(i, 2, storage_b);
-  const Lane& c = wave.source(i, 3, storage_c);
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    result[lane] = kOperation(a[lane], b[lane], c[lane]);
-  }
-  wave.write(i, result);
-}
-
-/// The destination is the third source.
-template <auto kOperation>
-void accumulate(Wave& wave, const Instruction& i) {
-  Lane storage_a, storage_b, result;
-  const Lane& a = wave.source(i, 1, storage_a);
-  const Lane& b = wave.source(i, 2, storage_b);
-  const Lane& c = wave.vectors[i.operands[0].index];
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    result[lane] = kOperation(a[lane], b[lane], c[lane]);
-  }
-  wave.write(i, result);
-}
+using i64 = std::int64_t;
 
 struct WithCarry {
   u32 value = 0;
   bool carry = false;
 };
-
-void set_mask(Wave& wave, const Operand& mask, u64 bits) { wave.set_scalar64(mask, bits & wave.exec()); }
 
 /// Operands: result, carry out, a, b, and for those with a carry in, the mask that it comes from.
 template <bool kHasCarryIn, auto kOperation>
@@ -89,7 +38,7 @@ void carry(Wave& wave, const Instruction& i) {
     carries |= u64{sum.carry} << lane;
   }
   wave.write(i, result);
-  set_mask(wave, i.operands[1], carries);
+  wave.set_mask(i, i.operands[1], carries);
 }
 
 /// Operands: result pair, carry out, a, b, addend pair.
@@ -108,24 +57,7 @@ void multiply_add64(Wave& wave, const Instruction& i) {
   }
   wave.write(i.operands[0], low, 0);
   wave.write(i.operands[0], high, 1);
-  set_mask(wave, i.operands[1], carries);
-}
-
-/// `kOperation(wave, instruction, lane)` gives 64 bits.
-template <auto kOperation>
-void wide(Wave& wave, const Instruction& i) {
-  Lane low{}, high{};
-  for_active_lanes(wave, [&](unsigned lane) {
-    const u64 value = kOperation(wave, i, lane);
-    low[lane] = static_cast<u32>(value);
-    high[lane] = static_cast<u32>(value >> 32);
-  });
-  wave.write(i.operands[0], low, 0);
-  wave.write(i.operands[0], high, 1);
-}
-
-u32 in_lane(const Wave& wave, const Operand& operand, unsigned lane) {
-  return operand.kind == OperandKind::kVector ? wave.vectors[operand.index][lane] : wave.scalar(operand);
+  wave.set_mask(i, i.operands[1], carries);
 }
 
 void select(Wave& wave, const Instruction& i) {
@@ -133,10 +65,12 @@ void select(Wave& wave, const Instruction& i) {
   const Lane& a = wave.source(i, 1, storage_a);
   const Lane& b = wave.source(i, 2, storage_b);
   const u64 mask = wave.scalar64(i.operands[3]);
+  Lane& to = wave.target(i, result);
+#pragma GCC ivdep
   for (unsigned lane = 0; lane < kLanes; ++lane) {
-    result[lane] = (mask >> lane & 1) != 0 ? b[lane] : a[lane];
+    to[lane] = (mask >> lane & 1) != 0 ? b[lane] : a[lane];
   }
-  wave.write(i, result);
+  wave.write(i, to);
 }
 
 void read_first_lane(Wave& wave, const Instruction& i) {
@@ -167,85 +101,92 @@ void count_below(Wave& wave, const Instruction& i) {
   wave.write(i, result);
 }
 
+/// Both registers of v_swap_b32 are written.
+void swap_registers(Wave& wave, const Instruction& i) {
+  const Lane a = wave.vectors[i.operands[0].index], b = wave.vectors[i.operands[1].index];
+  wave.write(i.operands[0], b);
+  wave.write(i.operands[1], a);
+}
+
+/// Rows of `kSize` lanes: the odd ones of the first register change places with the even ones of the second.
+template <unsigned kSize>
+void swap_rows(Wave& wave, const Instruction& i) {
+  const Lane before_a = wave.vectors[i.operands[0].index], before_b = wave.vectors[i.operands[1].index];
+  Lane a = before_a, b = before_b;
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    if (lane / kSize % 2 == 1) {
+      a[lane] = before_b[lane - kSize];
+      b[lane - kSize] = before_a[lane];
+    }
+  }
+  wave.write(i.operands[0], a);
+  wave.write(i.operands[1], b);
+}
+
+/// A 16-bit result of a form that leaves the other half of the destination alone.
+template <auto kOperation>
+void ternary16(Wave& wave, const Instruction& i) {
+  Lane storage_a, storage_b, storage_c, result;
+  const Lane& a = wave.source(i, 1, storage_a);
+  const Lane& b = wave.source(i, 2, storage_b);
+  const Lane& c = wave.source(i, 3, storage_c);
+  const Lane& before = wave.vectors[i.operands[0].index];
+  const unsigned shift = (i.modifiers.op_sel & 8U) != 0 ? 16 : 0;
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    const u32 value = kOperation(a[lane] & 0xffff, b[lane] & 0xffff, c[lane] & 0xffff) & 0xffff;
+    result[lane] = (before[lane] & ~(0xffffU << shift)) | value << shift;
+  }
+  wave.write(i, result);
+}
+
+u32 by_truth_table(u32 a, u32 b, u32 c, unsigned table) {
+  u32 bits = 0;
+  for (unsigned row = 0; row < 8; ++row) {
+    const u32 matches = ((row & 4) != 0 ? a : ~a) & ((row & 2) != 0 ? b : ~b) & ((row & 1) != 0 ? c : ~c);
+    bits |= (table >> row & 1) != 0 ? matches : 0;
+  }
+  return bits;
+}
+
+/// Of 16 bits one half of the destination, which op_sel names, is written.
+template <bool kIsHalf>
 void truth_table(Wave& wave, const Instruction& i) {
   Lane storage_a, storage_b, storage_c, result;
   const Lane& a = wave.source(i, 1, storage_a);
   const Lane& b = wave.source(i, 2, storage_b);
   const Lane& c = wave.source(i, 3, storage_c);
+  const Lane& before = wave.vectors[i.operands[0].index];
+  const unsigned shift = (i.modifiers.op_sel & 8U) != 0 ? 16 : 0;
   for (unsigned lane = 0; lane < kLanes; ++lane) {
-    u32 bits = 0;
-    for (unsigned row = 0; row < 8; ++row) {
-      const u32 matches = ((row & 4) != 0 ? a[lane] : ~a[lane]) & ((row & 2) != 0 ? b[lane] : ~b[lane]) &
-                          ((row & 1) != 0 ? c[lane] : ~c[lane]);
-      bits |= (i.modifiers.truth_table >> row & 1) != 0 ? matches : 0;
-    }
-    result[lane] = bits;
+    const u32 bits = by_truth_table(a[lane], b[lane], c[lane], i.modifiers.truth_table);
+    result[lane] = kIsHalf ? (before[lane] & ~(0xffffU << shift)) | (bits & 0xffff) << shift : bits;
   }
   wave.write(i, result);
 }
 
-void division_scale(Wave& wave, const Instruction& i) {
-  Lane storage_0, storage_1, storage_2, result;
-  const Lane& s0 = wave.source(i, 2, storage_0);
-  const Lane& s1 = wave.source(i, 3, storage_1);
-  const Lane& s2 = wave.source(i, 4, storage_2);
-  u64 scaled = 0;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    const ScaledOperand operand = scale_for_division(as_float(s0[lane]), as_float(s1[lane]), as_float(s2[lane]));
-    result[lane] = as_bits(operand.value);
-    scaled |= u64{operand.quotient_is_scaled} << lane;
-  }
-  wave.write(i, result);
-  set_mask(wave, i.operands[1], scaled);
+i32 low16(u32 a) { return static_cast<std::int16_t>(a); }
+i32 low24(u32 a) { return as_signed(a << 8) >> 8; }
+
+u32 saturated(i64 value) { return as_unsigned(static_cast<i32>(std::clamp<i64>(value, INT32_MIN, INT32_MAX))); }
+
+template <class T>
+T median_of(T a, T b, T c) {
+  return std::max(std::min(a, b), std::min(std::max(a, b), c));
 }
 
-void division_fused(Wave& wave, const Instruction& i) {
-  Lane storage_0, storage_1, storage_2, result;
-  const Lane& s0 = wave.source(i, 1, storage_0);
-  const Lane& s1 = wave.source(i, 2, storage_1);
-  const Lane& s2 = wave.source(i, 3, storage_2);
-  const u64 scaled = wave.pair(kVcc);
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    result[lane] = as_bits(fused_division_step(as_float(s0[lane]), as_float(s1[lane]), as_float(s2[lane]),
-                                               (scaled >> lane & 1) != 0));
+/// The sum of differences of bytes, and what was summed before.
+u32 byte_differences(u32 a, u32 b, u32 c) {
+  for (unsigned shift = 0; shift < 32; shift += 8) {
+    const u32 x = a >> shift & 0xff, y = b >> shift & 0xff;
+    c += x > y ? x - y : y - x;
   }
-  wave.write(i, result);
+  return c;
 }
 
-// Maximum and minimum as IEEE 754-2008's maxNum: a NaN loses against a number; -0 < +0.
-u32 maximum(u32 a, u32 b) {
-  const float x = as_float(a), y = as_float(b);
-  if (std::isnan(x) || std::isnan(y)) {
-    return std::isnan(x) ? b : a;
-  }
-  return x > y || (x == y && !std::signbit(x)) ? a : b;
-}
-
-u32 minimum(u32 a, u32 b) {
-  const float x = as_float(a), y = as_float(b);
-  if (std::isnan(x) || std::isnan(y)) {
-    return std::isnan(x) ? b : a;
-  }
-  return x < y || (x == y && std::signbit(x)) ? a : b;
-}
-
-u32 median(u32 a, u32 b, u32 c) {
-  if (std::isnan(as_float(a)) || std::isnan(as_float(b)) || std::isnan(as_float(c))) {
-    return minimum(minimum(a, b), c);
-  }
-  return maximum(minimum(a, b), minimum(maximum(a, b), c));
-}
-
-/// Toward zero, saturating; NaN is 0.
-template <class To>
-u32 truncated(u32 a) {
-  const float x = as_float(a);
-  if (std::isnan(x)) {
-    return 0;
-  }
-  const double limit = static_cast<double>(std::numeric_limits<To>::max());
-  const double floor = static_cast<double>(std::numeric_limits<To>::min());
-  return static_cast<u32>(static_cast<To>(std::clamp(std::trunc(static_cast<double>(x)), floor, limit)));
+/// The highest bit that differs from the sign, counted from it; -1 if none.
+u32 leading_signs(u32 a) {
+  const u32 differing = as_signed(a) < 0 ? ~a : a;
+  return differing == 0 ? ~0U : static_cast<u32>(std::countl_zero(differing));
 }
 
 /// Bytes of {a, b} by the selectors in c. 8 to 11 are sign bits.
@@ -285,10 +226,10 @@ u32 reversed(u32 a) {
   return result;
 }
 
-constexpr Opcode kIntegers[] = {
+constexpr Opcode kAll[] = {
     {"v_mov_b32", "vs", unary<([](u32 a) { return a; })>, kLaneForms},
     {"v_not_b32", "vs", unary<([](u32 a) { return ~a; })>, kLaneForms},
-    {"v_bfrev_b32", "vs", unary<reversed>},
+    {"v_bfrev_b32", "vs", unary<reversed>, kLaneForms},
     {"v_accvgpr_read_b32", "vs", unary<([](u32 a) { return a; })>},
     {"v_accvgpr_write_b32", "vs", unary<([](u32 a) { return a; })>},
     {"v_accvgpr_mov_b32", "vs", unary<([](u32 a) { return a; })>},
@@ -297,9 +238,8 @@ constexpr Opcode kIntegers[] = {
     {"v_subrev_u32", "vss", binary<([](u32 a, u32 b) { return b - a; })>, kLaneForms},
     {"v_mul_lo_u32", "vss", binary<([](u32 a, u32 b) { return a * b; })>},
     {"v_mul_hi_u32", "vss", binary<([](u32 a, u32 b) { return static_cast<u32>(u64{a} * b >> 32); })>},
-    {"v_mul_hi_i32", "vss", binary<([](u32 a, u32 b) {
-       return static_cast<u32>(std::int64_t{as_signed(a)} * as_signed(b) >> 32);
-     })>},
+    {"v_mul_hi_i32", "vss",
+     binary<([](u32 a, u32 b) { return static_cast<u32>(i64{as_signed(a)} * as_signed(b) >> 32); })>},
     {"v_mul_u32_u24", "vss", binary<([](u32 a, u32 b) { return (a & 0xffffff) * (b & 0xffffff); })>, kLaneForms},
     {"v_and_b32", "vss", binary<([](u32 a, u32 b) { return a & b; })>, kLaneForms},
     {"v_or_b32", "vss", binary<([](u32 a, u32 b) { return a | b; })>, kLaneForms},
@@ -311,8 +251,77 @@ constexpr Opcode kIntegers[] = {
     {"v_min_i32", "vss", binary<([](u32 a, u32 b) { return as_signed(a) < as_signed(b) ? a : b; })>, kLaneForms},
     {"v_max_u32", "vss", binary<([](u32 a, u32 b) { return std::max(a, b); })>, kLaneForms},
     {"v_min_u32", "vss", binary<([](u32 a, u32 b) { return std::min(a, b); })>, kLaneForms},
+    {"v_xnor_b32", "vss", binary<([](u32 a, u32 b) { return ~(a ^ b); })>, kLaneForms},
+    {"v_bcnt_u32_b32", "vss", binary<([](u32 a, u32 b) { return static_cast<u32>(std::popcount(a)) + b; })>},
+    {"v_bfm_b32", "vss", binary<([](u32 a, u32 b) { return ((1U << (a & 31)) - 1) << (b & 31); })>},
+    {"v_ffbh_u32", "vs", unary<([](u32 a) { return a == 0 ? ~0U : static_cast<u32>(std::countl_zero(a)); })>,
+     kLaneForms},
+    {"v_ffbl_b32", "vs", unary<([](u32 a) { return a == 0 ? ~0U : static_cast<u32>(std::countr_zero(a)); })>,
+     kLaneForms},
+    {"v_ffbh_i32", "vs", unary<leading_signs>, kLaneForms},
+    {"v_mul_i32_i24", "vss", binary<([](u32 a, u32 b) { return static_cast<u32>(i64{low24(a)} * low24(b)); })>,
+     kLaneForms},
+    {"v_mul_hi_u32_u24", "vss",
+     binary<([](u32 a, u32 b) { return static_cast<u32>(u64{a & 0xffffff} * (b & 0xffffff) >> 32); })>, kLaneForms},
+    {"v_mul_hi_i32_i24", "vss", binary<([](u32 a, u32 b) { return static_cast<u32>(i64{low24(a)} * low24(b) >> 32); })>,
+     kLaneForms},
+    {"v_mad_i32_i24", "vsss",
+     ternary<([](u32 a, u32 b, u32 c) { return static_cast<u32>(i64{low24(a)} * low24(b)) + c; })>},
+    {"v_add_u32 clamp", "vss", binary<([](u32 a, u32 b) { return a + b < a ? ~0U : a + b; })>},
+    {"v_sub_u32 clamp", "vss", binary<([](u32 a, u32 b) { return a < b ? 0 : a - b; })>},
+    {"v_subrev_u32 clamp", "vss", binary<([](u32 a, u32 b) { return b < a ? 0 : b - a; })>},
+    {"v_add_i32", "vss", binary<([](u32 a, u32 b) { return a + b; })>},
+    {"v_sub_i32", "vss", binary<([](u32 a, u32 b) { return a - b; })>},
+    {"v_add_i32 clamp", "vss", binary<([](u32 a, u32 b) { return saturated(i64{as_signed(a)} + as_signed(b)); })>},
+    {"v_sub_i32 clamp", "vss", binary<([](u32 a, u32 b) { return saturated(i64{as_signed(a)} - as_signed(b)); })>},
+    {"v_sad_u8", "vsss", ternary<byte_differences>},
+    {"v_sad_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return (a > b ? a - b : b - a) + c; })>},
+    {"v_alignbyte_b32", "vsss",
+     ternary<([](u32 a, u32 b, u32 c) { return static_cast<u32>((u64{a} << 32 | b) >> (8 * (c & 3))); })>},
+    {"v_add_u16", "vhh", binary<([](u32 a, u32 b) { return (a + b) & 0xffff; })>, kLaneForms},
+    {"v_sub_u16", "vhh", binary<([](u32 a, u32 b) { return (a - b) & 0xffff; })>, kLaneForms},
+    {"v_subrev_u16", "vhh", binary<([](u32 a, u32 b) { return (b - a) & 0xffff; })>, kLaneForms},
+    {"v_add_u16 clamp", "vhh", binary<([](u32 a, u32 b) { return std::min((a & 0xffff) + (b & 0xffff), 0xffffU); })>},
+    {"v_sub_u16 clamp", "vhh",
+     binary<([](u32 a, u32 b) { return (a & 0xffff) < (b & 0xffff) ? 0 : (a & 0xffff) - (b & 0xffff); })>},
+    {"v_mul_lo_u16", "vhh", binary<([](u32 a, u32 b) { return (a & 0xffff) * (b & 0xffff) & 0xffff; })>, kLaneForms},
+    {"v_min_u16", "vhh", binary<([](u32 a, u32 b) { return std::min(a & 0xffff, b & 0xffff); })>, kLaneForms},
+    {"v_max_i16", "vhh", binary<([](u32 a, u32 b) { return as_unsigned(std::max(low16(a), low16(b))) & 0xffff; })>,
+     kLaneForms},
+    {"v_min_i16", "vhh", binary<([](u32 a, u32 b) { return as_unsigned(std::min(low16(a), low16(b))) & 0xffff; })>,
+     kLaneForms},
+    {"v_lshrrev_b16", "vhh", binary<([](u32 a, u32 b) { return (b & 0xffff) >> (a & 15); })>, kLaneForms},
+    {"v_ashrrev_i16", "vhh", binary<([](u32 a, u32 b) { return as_unsigned(low16(b) >> (a & 15)) & 0xffff; })>,
+     kLaneForms},
+    {"v_mad_legacy_u16", "vhhh",
+     ternary<([](u32 a, u32 b, u32 c) { return ((a & 0xffff) * (b & 0xffff) + c) & 0xffff; })>},
+    {"v_mad_legacy_i16", "vhhh",
+     ternary<([](u32 a, u32 b, u32 c) { return ((a & 0xffff) * (b & 0xffff) + c) & 0xffff; })>},
+    {"v_mad_u16", "vhhh", ternary16<([](u32 a, u32 b, u32 c) { return a * b + c; })>, kOpSel},
+    {"v_mad_i16", "vhhh", ternary16<([](u32 a, u32 b, u32 c) { return a * b + c; })>, kOpSel},
+    {"v_max3_i16", "vhhh", ternary16<([](u32 a, u32 b, u32 c) {
+       return as_unsigned(std::max({low16(a), low16(b), low16(c)}));
+     })>,
+     kOpSel},
+    {"v_min3_i16", "vhhh", ternary16<([](u32 a, u32 b, u32 c) {
+       return as_unsigned(std::min({low16(a), low16(b), low16(c)}));
+     })>,
+     kOpSel},
+    {"v_med3_i16", "vhhh",
+     ternary16<([](u32 a, u32 b, u32 c) { return as_unsigned(median_of(low16(a), low16(b), low16(c))); })>, kOpSel},
+    {"v_max3_u16", "vhhh", ternary16<([](u32 a, u32 b, u32 c) {
+       return std::max({a, b, c});
+     })>,
+     kOpSel},
+    {"v_min3_u16", "vhhh", ternary16<([](u32 a, u32 b, u32 c) {
+       return std::min({a, b, c});
+     })>,
+     kOpSel},
+    {"v_med3_u16", "vhhh", ternary16<([](u32 a, u32 b, u32 c) { return median_of(a, b, c); })>, kOpSel},
+    {"v_mad_u32_u16", "vhhs", ternary<([](u32 a, u32 b, u32 c) { return (a & 0xffff) * (b & 0xffff) + c; })>},
+    {"v_mad_i32_i16", "vhhs", ternary<([](u32 a, u32 b, u32 c) { return as_unsigned(low16(a) * low16(b)) + c; })>},
     {"v_max_u16", "vhh", binary<([](u32 a, u32 b) { return std::max(a & 0xffff, b & 0xffff); })>, kLaneForms},
-    {"v_lshlrev_b16", "vhh", binary<([](u32 a, u32 b) { return (b << (a & 15)) & 0xffff; })>},
+    {"v_lshlrev_b16", "vhh", binary<([](u32 a, u32 b) { return (b << (a & 15)) & 0xffff; })>, kLaneForms},
     {"v_add3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return a + b + c; })>},
     {"v_and_or_b32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return (a & b) | c; })>},
     {"v_or3_b32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return a | b | c; })>},
@@ -325,36 +334,57 @@ constexpr Opcode kIntegers[] = {
     {"v_bfe_i32", "vsss", ternary<signed_field>},
     {"v_bfi_b32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return (a & b) | (~a & c); })>},
     {"v_perm_b32", "vsss", ternary<permuted_bytes>},
-    {"v_alignbit_b32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
-       return static_cast<u32>((u64{a} << 32 | b) >> (c & 31));
-     })>},
+    {"v_alignbit_b32", "vsss",
+     ternary<([](u32 a, u32 b, u32 c) { return static_cast<u32>((u64{a} << 32 | b) >> (c & 31)); })>},
     {"v_med3_i32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
        const i32 x = as_signed(a), y = as_signed(b), z = as_signed(c);
        return as_unsigned(std::max(std::min(x, y), std::min(std::max(x, y), z)));
      })>},
-    {"v_med3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
-       return std::max(std::min(a, b), std::min(std::max(a, b), c));
-     })>},
+    {"v_med3_u32", "vsss",
+     ternary<([](u32 a, u32 b, u32 c) { return std::max(std::min(a, b), std::min(std::max(a, b), c)); })>},
     {"v_max3_i32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
        return as_unsigned(std::max({as_signed(a), as_signed(b), as_signed(c)}));
      })>},
     {"v_min3_i32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
        return as_unsigned(std::min({as_signed(a), as_signed(b), as_signed(c)}));
      })>},
-    {"v_max3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return std::max({a, b, c}); })>},
-    {"v_min3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return std::min({a, b, c}); })>},
-    {"v_bitop3_b32", "vsss", truth_table, kTruthTable},
-    {"v_add_co_u32", "vDss", carry<false, ([](u32 a, u32 b, bool) { return WithCarry{a + b, a + b < a}; })>},
-    {"v_sub_co_u32", "vDss", carry<false, ([](u32 a, u32 b, bool) { return WithCarry{a - b, b > a}; })>},
-    {"v_subrev_co_u32", "vDss", carry<false, ([](u32 a, u32 b, bool) { return WithCarry{b - a, a > b}; })>},
+    {"v_max3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
+       return std::max({a, b, c});
+     })>},
+    {"v_min3_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) {
+       return std::min({a, b, c});
+     })>},
+    {"v_bitop3_b32", "vsss", truth_table<false>, kTruthTable},
+    {"v_bitop3_b16", "vhhh", truth_table<true>, kTruthTable | kOpSel},
+    {"v_add_co_u32", "vDss", carry<false, ([](u32 a, u32 b, bool) {
+                                     return WithCarry{a + b, a + b < a};
+                                   })>,
+     kLaneForms},
+    {"v_sub_co_u32", "vDss", carry<false, ([](u32 a, u32 b, bool) {
+                                     return WithCarry{a - b, b > a};
+                                   })>,
+     kLaneForms},
+    {"v_subrev_co_u32", "vDss", carry<false, ([](u32 a, u32 b, bool) {
+                                        return WithCarry{b - a, a > b};
+                                      })>,
+     kLaneForms},
     {"v_addc_co_u32", "vDssD", carry<true, ([](u32 a, u32 b, bool c) {
-       const u64 sum = u64{a} + b + (c ? 1U : 0U);
-       return WithCarry{static_cast<u32>(sum), sum >> 32 != 0};
-     })>},
+                                       const u64 sum = u64{a} + b + (c ? 1U : 0U);
+                                       return WithCarry{static_cast<u32>(sum), sum >> 32 != 0};
+                                     })>,
+     kLaneForms},
     {"v_subb_co_u32", "vDssD", carry<true, ([](u32 a, u32 b, bool c) {
-       const u32 borrow = c ? 1 : 0;
-       return WithCarry{a - b - borrow, u64{b} + borrow > a};
-     })>},
+                                       const u32 borrow = c ? 1 : 0;
+                                       return WithCarry{a - b - borrow, u64{b} + borrow > a};
+                                     })>,
+     kLaneForms},
+    {"v_subbrev_co_u32", "vDssD", carry<true, ([](u32 a, u32 b, bool c) {
+                                          const u32 borrow = c ? 1 : 0;
+                                          return WithCarry{b - a - borrow, u64{a} + borrow > b};
+                                        })>,
+     kLaneForms},
+    {"v_mad_i64_i32", "VDssS",
+     multiply_add64<([](u32 a, u32 b) { return static_cast<u64>(i64{as_signed(a)} * as_signed(b)); })>},
     {"v_mad_u64_u32", "VDssS", multiply_add64<([](u32 a, u32 b) { return u64{a} * b; })>},
     {"v_lshl_add_u64", "VSsS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
        return (wave.source64(i.operands[1], lane) << (in_lane(wave, i.operands[2], lane) & 7)) +
@@ -366,62 +396,23 @@ constexpr Opcode kIntegers[] = {
     {"v_lshrrev_b64", "VsS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
        return wave.source64(i.operands[2], lane) >> (in_lane(wave, i.operands[1], lane) & 63);
      })>},
-    {"v_mov_b64", "VS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
-       return wave.source64(i.operands[1], lane);
-     })>},
+    {"v_mov_b64", "VS",
+     wide<([](const Wave& wave, const Instruction& i, unsigned lane) { return wave.source64(i.operands[1], lane); })>},
     {"v_ashrrev_i64", "VsS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
        const auto value = static_cast<std::int64_t>(wave.source64(i.operands[2], lane));
        return static_cast<u64>(value >> (in_lane(wave, i.operands[1], lane) & 63));
      })>},
-    {"v_cndmask_b32", "vssC", select},
+    {"v_cndmask_b32", "vffC", select, kLaneForms},
     {"v_readfirstlane_b32", "dv", read_first_lane},
     {"v_readlane_b32", "dvc", read_lane},
     {"v_writelane_b32", "vcc", write_lane},
     {"v_mbcnt_lo_u32_b32", "vss", count_below<0>},
     {"v_mbcnt_hi_u32_b32", "vss", count_below<1>},
+    {"v_swap_b32", "vv", swap_registers},
+    {"v_permlane16_swap_b32", "vv", swap_rows<16>},
+    {"v_permlane32_swap_b32", "vv", swap_rows<32>},
     {"v_nop", "", [](Wave&, const Instruction&) {}},
 };
-
-constexpr Opcode kFloats[] = {
-    {"v_add_f32", "vff", binary<([](u32 a, u32 b) { return as_bits(as_float(a) + as_float(b)); })>, kLaneForms},
-    {"v_sub_f32", "vff", binary<([](u32 a, u32 b) { return as_bits(as_float(a) - as_float(b)); })>, kLaneForms},
-    {"v_subrev_f32", "vff", binary<([](u32 a, u32 b) { return as_bits(as_float(b) - as_float(a)); })>, kLaneForms},
-    {"v_mul_f32", "vff", binary<([](u32 a, u32 b) { return as_bits(as_float(a) * as_float(b)); })>, kLaneForms},
-    {"v_max_f32", "vff", binary<maximum>, kLaneForms},
-    {"v_min_f32", "vff", binary<minimum>, kLaneForms},
-    {"v_fmac_f32", "vff", accumulate<([](u32 a, u32 b, u32 c) {
-       return as_bits(std::fma(as_float(a), as_float(b), as_float(c)));
-     })>},
-    {"v_fma_f32", "vfff", ternary<([](u32 a, u32 b, u32 c) {
-       return as_bits(std::fma(as_float(a), as_float(b), as_float(c)));
-     })>},
-    {"v_med3_f32", "vfff", ternary<median>},
-    {"v_div_scale_f32", "vDfff", division_scale},
-    {"v_div_fmas_f32", "vfff", division_fused},
-    {"v_div_fixup_f32", "vfff", ternary<([](u32 a, u32 b, u32 c) {
-       return as_bits(finish_division(as_float(a), as_float(b), as_float(c)));
-     })>},
-    // The device's results of the next five are within 1 ulp; these are rounded right.
-    {"v_rcp_f32", "vf", unary<([](u32 a) { return as_bits(1.0F / as_float(a)); })>},
-    {"v_rcp_iflag_f32", "vf", unary<([](u32 a) { return as_bits(1.0F / as_float(a)); })>},
-    {"v_rsq_f32", "vf", unary<([](u32 a) {
-       return as_bits(static_cast<float>(1.0 / std::sqrt(double{as_float(a)})));
-     })>},
-    {"v_sqrt_f32", "vf", unary<([](u32 a) { return as_bits(std::sqrt(as_float(a))); })>},
-    {"v_exp_f32", "vf", unary<([](u32 a) { return as_bits(static_cast<float>(std::exp2(double{as_float(a)}))); })>},
-    {"v_log_f32", "vf", unary<([](u32 a) { return as_bits(static_cast<float>(std::log2(double{as_float(a)}))); })>},
-    {"v_rndne_f32", "vf", unary<([](u32 a) { return as_bits(std::nearbyint(as_float(a))); })>},
-    {"v_cvt_f32_i32", "vs", unary<([](u32 a) { return as_bits(static_cast<float>(as_signed(a))); })>},
-    {"v_cvt_f32_u32", "vs", unary<([](u32 a) { return as_bits(static_cast<float>(a)); })>},
-    {"v_cvt_i32_f32", "vf", unary<truncated<i32>>},
-    {"v_cvt_u32_f32", "vf", unary<truncated<u32>>},
-};
-
-constexpr auto kAll = [] {
-  std::array<Opcode, std::size(kIntegers) + std::size(kFloats)> all{};
-  std::ranges::copy(kFloats, std::ranges::copy(kIntegers, all.begin()).out);
-  return all;
-}();
 
 }  // namespace
 

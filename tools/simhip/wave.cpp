@@ -1,68 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/simhip/wave.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "tools/simhip/float_bits.h"
 
 namespace sinter::sim {
 
 namespace {
 
-unsigned row_source(const Modifiers& modifiers, unsigned lane) {
-  const unsigned row = lane & ~15U;
-  switch (modifiers.row_read) {
-    case RowRead::kRotateRight:
-      return row | ((lane - modifiers.row_amount) & 15U);
-    case RowRead::kQuadPermute:
-      return (lane & ~3U) | (modifiers.row_amount >> (2 * (lane & 3U)) & 3U);
-    case RowRead::kMirror:
-      return lane ^ 15U;
-    case RowRead::kHalfMirror:
-      return lane ^ 7U;
-    case RowRead::kSame:
-      break;
+constexpr unsigned kRow = 16;
+
+/// The lane that a DPP source reads, or kLanes where there is none.
+unsigned read_lane(const LaneSelection& selection, unsigned lane) {
+  const unsigned row = lane & ~(kRow - 1), in_row = lane % kRow, amount = selection.amount;
+  switch (selection.read) {
+    case LaneRead::kSame: return lane;
+    case LaneRead::kQuadPermute: return (lane & ~3U) | (amount >> (2 * (lane & 3U)) & 3U);
+    case LaneRead::kRowShiftLeft: return in_row + amount < kRow ? lane + amount : kLanes;
+    case LaneRead::kRowShiftRight: return in_row >= amount ? lane - amount : kLanes;
+    case LaneRead::kRowRotateRight: return row | ((lane - amount) & (kRow - 1));
+    case LaneRead::kRowMirror: return lane ^ 15U;
+    case LaneRead::kRowHalfMirror: return lane ^ 7U;
+    case LaneRead::kRowLane: return row | amount;
+    case LaneRead::kWaveShiftLeft: return lane + 1;  // kLanes for the last
+    case LaneRead::kWaveRotateLeft: return (lane + 1) % kLanes;
+    case LaneRead::kWaveShiftRight: return lane == 0 ? kLanes : lane - 1;
+    case LaneRead::kWaveRotateRight: return (lane + kLanes - 1) % kLanes;
+    case LaneRead::kRowBroadcast15: return row == 0 ? kLanes : row - 1;
+    case LaneRead::kRowBroadcast31: return lane < 32 ? kLanes : 31;
   }
-  return lane;
+  return kLanes;
+}
+
+void select_part(const SubDword& part, Lane& values) {
+  const std::uint32_t sign = part.mask ^ part.mask >> 1;  // the highest bit of the mask
+  for (std::uint32_t& value : values) {
+    value = value >> part.shift & part.mask;
+    value = part.is_signed && part.mask != 0xffffffff ? (value ^ sign) - sign : value;
+  }
 }
 
 void apply_sign(const Operand& operand, Lane& values) {
-  const std::uint32_t keep = operand.absolute ? 0x7fffffffU : 0xffffffffU;
-  const std::uint32_t flip = operand.negate ? 0x80000000U : 0;
+  const std::uint32_t sign = operand.is_half ? 0x8000U : 0x80000000U;
+  const std::uint32_t keep = operand.absolute ? ~sign : 0xffffffffU;
+  const std::uint32_t flip = operand.negate ? sign : 0;
   for (std::uint32_t& value : values) {
     value = (value & keep) ^ flip;
   }
 }
 
+/// NaN is clamped to 0: the mode bit DX10_CLAMP is on in every kernel of compilers.
+std::uint32_t changed_output(std::uint32_t bits, const OutputChange& change) {
+  float value = as_float(bits);
+  value = change.scale_log2 != 0 ? std::ldexp(value, change.scale_log2) : value;
+  if (change.clamps) {
+    value = value > 0 ? std::min(value, 1.0F) : 0.0F;
+  }
+  return as_bits(value);
+}
+
 }  // namespace
 
-const Lane& Wave::source(const Instruction& instruction, unsigned number, Lane& storage, unsigned dword) {
+void Wave::select_lanes(const LaneSelection& selection, const Lane& registers, Lane& to) {
+  selected_lanes = 0;
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    const unsigned from = read_lane(selection, lane);
+    const bool is_there = from < kLanes && is_active(from);
+    const bool is_chosen =
+        (selection.row_mask >> lane / kRow & 1) != 0 && (selection.bank_mask >> lane % kRow / 4 & 1) != 0;
+    to[lane] = is_there ? registers[from] : 0;
+    selected_lanes |= std::uint64_t{is_chosen && (is_there || selection.zero_from_nowhere)} << lane;
+  }
+}
+
+const Lane& Wave::changed_source(const Instruction& instruction, unsigned number, Lane& storage, unsigned dword) {
   const Operand& operand = instruction.operands[number];
   const Modifiers& modifiers = instruction.modifiers;
-  const bool is_selected = modifiers.is_sdwa || (number == 1 && modifiers.row_read != RowRead::kSame);
+  const unsigned source_number = number - instruction.first_source;
   if (operand.kind == OperandKind::kVector) {
     const Lane& registers = vectors[operand.index + dword];
-    if (!is_selected && !operand.negate && !operand.absolute) {
-      return registers;
-    }
-    storage = registers;
-    if (number == 1 && modifiers.row_read != RowRead::kSame) {
-      for (unsigned lane = 0; lane < kLanes; ++lane) {
-        const unsigned from = row_source(modifiers, lane);
-        storage[lane] = registers[from];
-        if (is_active(lane) && !is_active(from)) {
-          // The generations differ in what is read then, and compilers avoid it.
-          stop(FaultKind::kIllegalCode, "a DPP source reads a lane that EXEC disables");
-        }
-      }
+    if (modifiers.lanes.is_used && source_number == 0) {
+      select_lanes(modifiers.lanes, registers, storage);
+    } else {
+      storage = registers;
     }
   } else {
-    storage.fill(operand.kind == OperandKind::kConstant ? operand.bits : scalars[operand.index + dword]);
+    const std::uint32_t constant = dword == 0 ? operand.bits : operand.high;
+    storage.fill(operand.kind == OperandKind::kConstant ? constant : scalars[operand.index + dword]);
   }
-  if (modifiers.is_sdwa && number <= 2) {
-    const SubDword& part = number == 1 ? modifiers.source0 : modifiers.source1;
+  if (modifiers.is_sdwa && source_number <= 1) {
+    select_part(source_number == 0 ? modifiers.source0 : modifiers.source1, storage);
+  }
+  if (operand.is_half && operand.kind != OperandKind::kConstant && (modifiers.op_sel >> source_number & 1) != 0) {
     for (std::uint32_t& value : storage) {
-      value = value >> part.shift & part.mask;
+      value >>= 16;
     }
   }
   if (operand.negate || operand.absolute) {
@@ -71,39 +107,26 @@ const Lane& Wave::source(const Instruction& instruction, unsigned number, Lane& 
   return storage;
 }
 
-std::uint64_t Wave::source64(const Operand& operand, unsigned lane) const {
-  if (operand.kind == OperandKind::kVector) {
-    return std::uint64_t{vectors[operand.index + 1U][lane]} << 32 | vectors[operand.index][lane];
-  }
-  return scalar64(operand);
-}
-
-void Wave::write(const Operand& destination, const Lane& values, unsigned dword) {
-  Lane& registers = vectors[destination.index + dword];
-  const std::uint64_t active = exec();
-  if (active == ~std::uint64_t{0}) {
-    registers = values;
-    return;
-  }
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    registers[lane] = (active >> lane & 1) != 0 ? values[lane] : registers[lane];
-  }
-}
-
-void Wave::write(const Instruction& instruction, const Lane& values, unsigned dword) {
+void Wave::write_changed(const Instruction& instruction, const Lane& values, unsigned dword) {
   const Modifiers& modifiers = instruction.modifiers;
-  const Operand& destination = instruction.operands[0];
-  if (!modifiers.is_sdwa || modifiers.destination.mask == 0xffffffffU) {
-    write(destination, values, dword);
-    return;
+  Lane changed = values;
+  if (modifiers.output.is_used) {
+    for (std::uint32_t& value : changed) {
+      value = changed_output(value, modifiers.output);
+    }
   }
-  const std::uint32_t mask = modifiers.destination.mask << modifiers.destination.shift;
-  const std::uint32_t keep = modifiers.rest == SubDwordRest::kPreserve ? ~mask : 0;
-  Lane merged = vectors[destination.index];
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    merged[lane] = (merged[lane] & keep) | (values[lane] << modifiers.destination.shift & mask);
+  Lane& registers = vectors[instruction.operands[0].index + dword];
+  const SubDword& part = modifiers.destination;
+  if (modifiers.is_sdwa && part.mask != 0xffffffff) {
+    const std::uint32_t mask = part.mask << part.shift, sign = mask ^ (mask >> 1 & mask);
+    for (unsigned lane = 0; lane < kLanes; ++lane) {
+      const std::uint32_t placed = changed[lane] << part.shift & mask;
+      const bool is_negative = modifiers.rest == SubDwordRest::kSignExtend && (placed & sign) != 0;
+      const std::uint32_t above = is_negative ? ~(mask | (sign - 1)) : 0;
+      changed[lane] = placed | (modifiers.rest == SubDwordRest::kPreserve ? registers[lane] & ~mask : above);
+    }
   }
-  write(destination, merged);
+  write_lanes(registers, changed, written_lanes(instruction));
 }
 
 std::string Wave::address_text(std::uint32_t dword) const {

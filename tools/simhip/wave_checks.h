@@ -23,6 +23,7 @@ enum CheckSet : std::uint32_t {
   kCheckUnwritten = 2,
   kCheckWaitStates = 4,
   kCheckUnwrittenLds = 8,
+  kCheckRaces = 16,
 };
 
 /// Used by one thread at a time.

@@ -51,6 +51,8 @@ class WorkGroupRunner {
  private:
   void start(Wave& wave, std::uint32_t index, const std::array<std::uint32_t, 3>& group);
   void start_scalars(Wave& wave, const std::array<std::uint32_t, 3>& group);
+  void start_scratch(Wave& wave, std::uint32_t index);
+  void execute(Wave& wave, const Instruction& instruction);
   void note_start(WaveChecks& checks) const;
   template <bool kIsWatched>
   void run_to_barrier(Wave& wave);
@@ -61,6 +63,8 @@ class WorkGroupRunner {
   std::vector<std::unique_ptr<Wave>> waves_;
   std::vector<std::unique_ptr<WaveChecks>> checks_;  // of each wave; empty without checks
   std::vector<Preemption> preemptions_;              // likewise
+  std::vector<std::byte> scratch_;                   // of all waves
+  std::uint32_t lane_scratch_bytes_ = 0;
   ExecutionCounts counts_;
 };
 
