@@ -9,12 +9,12 @@ ctypes over the C ABI of include/sinter/sinter.h; nothing is built. torch is imp
 libsinter.so: SINTER_LIBRARY, else beside this package, else build/release/lib of the repository, else the linker's.
 """
 from ._abi import SinterError
-from .arrays import grouped_gemm, quantize
+from .arrays import grouped_gemm, grouped_wgrad, quantize
 from .dlpack import Tensor
 from .runtime import Kernel, Runtime, default_runtime
 
 __all__ = ["GroupedLinear", "Kernel", "Runtime", "SinterError", "Tensor", "default_runtime", "grouped_gemm",
-           "grouped_linear", "quantize"]
+           "grouped_linear", "grouped_wgrad", "quantize"]
 
 
 def __getattr__(name):

@@ -61,12 +61,12 @@ def _output(out, name, shape, dtype, like, stream):
     return out, view
 
 
-def grouped_gemm(a, b, row_offsets, *, a_scale=None, b_scale=None, d=None, stream=0, policy="block", runtime=None):
+def grouped_gemm(a, b, row_offsets, *, a_scale=None, b_scale=None, b_layout=None, d=None, stream=0, policy="block", runtime=None):
     """d[r, :] = a[r, :] @ b[g].T for row_offsets[g] <= r < row_offsets[g + 1], in one launch.
 
     a [rows, k], b [groups, n, k], row_offsets int32 [groups + 1], all on one device, 16-byte aligned. bfloat16 (or
     uint16: its bits); float8_e4m3fn (or uint8) with a_scale float32 [rows, ceil(k / 128)] and b_scale
-    float32 [groups, ceil(n / 128), ceil(k / 128)]. The result [rows, n] is bfloat16: `d`, or on the host a new
+    float32 [groups, ceil(n / 128), ceil(k / 128)]. b_layout="kn": b is [groups, k, n] and not transposed. The result [rows, n] is bfloat16: `d`, or on the host a new
     sinter.Tensor (of uint16 if `a` was raw bits). `stream`: the vendor's handle as an integer. On a GPU this returns before the work is done.
     """
     runtime = runtime or default_runtime()
@@ -75,8 +75,8 @@ def grouped_gemm(a, b, row_offsets, *, a_scale=None, b_scale=None, d=None, strea
     a, b = _operand(a, "a", stream, dtypes, 2), _operand(b, "b", stream, dtypes, 3)
     offsets = _operand(row_offsets, "row_offsets", stream, ("int32",), 1)
     rows, k = a.shape
-    groups, n, _ = b.shape
-    _expect(b, "b", (groups, n, k))
+    groups, n = b.shape[0], b.shape[2 if b_layout == "kn" else 1]
+    _expect(b, "b", (groups, k, n) if b_layout == "kn" else (groups, n, k))
     _expect(offsets, "row_offsets", (groups + 1,))
     blocks = -(-k // 128)
     scales = []
@@ -90,13 +90,43 @@ def grouped_gemm(a, b, row_offsets, *, a_scale=None, b_scale=None, d=None, strea
     dtype = "bfloat16" if fp8 else a.dtype
     result, out = _output(d, "d", (rows, n), dtype, a, stream)
     params = {"quant": "fp8_block" if fp8 else "none", "dtype": WORD_OF[dtype], "n": n, "k": k, "groups": groups,
-              "rows": rows_hint(rows)}
+              "b_layout": b_layout, "rows": rows_hint(rows)}
     launch = launcher(runtime, a.device, "grouped_gemm", params, _abi.GroupedGemmArgs, stream, policy)
     args = launch.args
     args.a, args.b, args.d, args.row_offsets, args.rows = a.pointer, b.pointer, out.pointer, offsets.pointer, rows
     args.a_scale, args.b_scale = (scales[0].pointer, scales[1].pointer) if fp8 else (None, None)
     launch.launch(stream)
     return result
+
+
+def grouped_wgrad(dy, x, row_offsets, *, dw=None, accumulate=False, stream=0, runtime=None):
+    """dw[g] = dy_g.T @ x_g, the sum over the rows of group g: the gradient of grouped_gemm's b.
+
+    dy [rows, n], x [rows, k], both bfloat16 or float16. dw [groups, n, k] is float32, or of the type of dy and x; on the
+    host a new float32 sinter.Tensor if it is not given. `accumulate`: dw, float32, is added to.
+    """
+    runtime = runtime or default_runtime()
+    dy, x = (_operand(producer, name, stream, ("bfloat16", "float16"), 2) for producer, name in ((dy, "dy"), (x, "x")))
+    offsets = _operand(row_offsets, "row_offsets", stream, ("int32",), 1)
+    rows, k = x.shape
+    n, groups = dy.shape[1], offsets.shape[0] - 1
+    _expect(dy, "dy", (rows, n))
+    if accumulate and dw is None:
+        raise ValueError("accumulate adds to dw, which must be given")
+    if dw is None:
+        dw, dtype = _output(None, "dw", (groups, n, k), "float32", x, stream)[0], "float32"
+    else:
+        dtype = _operand(dw, "dw", stream, ("float32", x.dtype), 3).dtype
+    _, out = _output(dw, "dw", (groups, n, k), dtype, x, stream)
+    if accumulate and dtype != "float32":
+        raise TypeError(f"dw is {dtype}; only float32 is added to")
+    output = ("add_f32" if accumulate else "f32") if dtype == "float32" else "same"
+    params = {"dtype": WORD_OF[x.dtype], "output": output, "n": n, "k": k, "groups": groups}
+    launch = launcher(runtime, x.device, "grouped_wgrad", params, _abi.GroupedWgradArgs, stream)
+    args = launch.args
+    args.dy, args.x, args.dw, args.row_offsets, args.rows = dy.pointer, x.pointer, out.pointer, offsets.pointer, rows
+    launch.launch(stream)
+    return dw
 
 
 def quantize(x, *, q=None, scale=None, stream=0, runtime=None):

@@ -49,6 +49,34 @@ def test_quantized_operands_give_the_product_of_their_values():
     assert numpy.linalg.norm(from_bf16(as_uint16(d)) - expected) / numpy.linalg.norm(expected) < 6e-2
 
 
+def has_backward():
+    try:
+        sinter.runtime.make_request("grouped_wgrad", {})
+        return True
+    except sinter.SinterError:
+        return False
+
+
+@pytest.mark.skipif(not has_backward(), reason="this libsinter has no family grouped_wgrad")
+def test_gradients_take_weights_and_activations_as_they_are():
+    counts, n, k = [3, 0, 50, 1], 64, 48
+    x, w, offsets, _ = problem(counts, n, k)
+    dy = to_bf16(numpy.random.default_rng(2).standard_normal((sum(counts), n)))
+    groups = list(enumerate(zip(offsets, offsets[1:])))
+    wide = {name: from_bf16(array).astype(numpy.float64) for name, array in (("x", x), ("w", w), ("dy", dy))}
+    dx = sinter.grouped_gemm(dy, w, offsets, b_layout="kn")
+    assert relative_error(dx, numpy.concatenate([wide["dy"][first:end] @ wide["w"][g] for g, (first, end) in groups])) < 4e-3
+    expected = numpy.stack([wide["dy"][first:end].T @ wide["x"][first:end] for _, (first, end) in groups])
+    dw = numpy.from_dlpack(sinter.grouped_wgrad(dy, x, offsets))
+    assert numpy.linalg.norm(dw - expected) / numpy.linalg.norm(expected) < 1e-5
+    assert (dw[1] == 0).all()
+    main_grad = numpy.ones((4, n, k), numpy.float32)
+    sinter.grouped_wgrad(dy, x, offsets, dw=main_grad, accumulate=True)
+    assert numpy.linalg.norm(main_grad - 1 - expected) / numpy.linalg.norm(expected) < 1e-4
+    with pytest.raises(ValueError, match="must be given"):
+        sinter.grouped_wgrad(dy, x, offsets, accumulate=True)
+
+
 def as_uint16(tensor):
     return numpy.frombuffer(tensor.tobytes(), numpy.uint16).reshape(tensor.shape)
 
