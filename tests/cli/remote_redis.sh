@@ -94,7 +94,7 @@ wait "$watcher" 2>/dev/null
 ! grep -qF -e "$password" -e "$password_in_url" cmdlines || die "a password is in a command line"
 
 # doctor asks, and says what would mend it.
-expect 0 node b "$sinter" doctor
+node b "$sinter" doctor >out 2>&1
 out_has "redis://***@127.0.0.1:$redis_port, answers in"
 SINTER_REMOTE=redis://sinter:wrong@127.0.0.1:$redis_port node b "$sinter" doctor >out 2>&1
 out_has 'WRONGPASS'
