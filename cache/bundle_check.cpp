@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "cache/bundle_writer.h"
 #include "cache/entry_row.h"
+#include "cache/row_import.h"
 
 namespace sinter {
 namespace {
@@ -120,22 +121,9 @@ Result<ImportReport> import_bundle(const std::string& path, const BundleTrust& t
     if (std::string problem = check_whole_entry(row); !problem.empty()) {
       return failed(fmt::format("the row {} of {} is damaged: {}", to_hex(row.key), path, problem));
     }
-    row.origin = fmt::format("import {}", report.name);
-    signatures.sign(row);
-    reseal_entry(row);
-    if (const std::string refusal = signatures.refusal(row); !refusal.empty()) {
-      return failed(fmt::format("the row {} of {} would not be used, since {} and SINTER_SIGNATURES is all: sign it "
-                                "here with a trusted key, named by SINTER_SIGNING_KEY",
-                                to_hex(row.key), path, refusal));
-    }
-    SINTER_TRY(std::vector<KeyField> fields, key_fields_from_json(row.key_fields));
-    SINTER_TRY(const auto present, store.get(CacheKey{row.key, std::move(fields)}));
-    if (present != nullptr) {
-      ++report.already_there;
-      continue;
-    }
-    SINTER_TRY_VOID(store.put_row(std::move(row)));
-    ++report.imported;
+    SINTER_TRY(const RowImport outcome,
+               import_row(std::move(row), fmt::format("import {}", report.name), path, signatures, store));
+    (outcome == RowImport::kStored ? report.imported : report.already_there) += 1;
   }
   return report;
 }

@@ -261,6 +261,22 @@ Result<std::vector<RowInfo>> CacheAdmin::rows_by_key() {
 
 Result<EntryRow> CacheAdmin::read_row(std::int64_t number) { return state_->row(number); }
 
+Result<std::optional<EntryRow>> CacheAdmin::find_row(const Digest& key) {
+  std::optional<std::int64_t> number;
+  SINTER_TRY_VOID(state_->query(
+      schema::kFindRows,
+      [&](Statement& statement) {
+        statement.bind(1, bytes_of(key));
+        statement.bind(2, bytes_of(key));
+      },
+      [&](const Statement& row) { number = row.column_integer(0); }));
+  if (!number) {
+    return std::optional<EntryRow>();
+  }
+  SINTER_TRY(EntryRow row, state_->row(*number));
+  return std::optional(std::move(row));
+}
+
 Result<std::vector<EntryInfo>> CacheAdmin::list() {
   std::vector<EntryInfo> entries;
   SINTER_TRY_VOID(state_->query(schema::kListEntries, [&](const Statement& row) {

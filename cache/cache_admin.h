@@ -123,6 +123,8 @@ class CacheAdmin {
   /// Rows in the order of their keys, and one of them, whole and unchecked.
   Result<std::vector<RowInfo>> rows_by_key();
   Result<EntryRow> read_row(std::int64_t number);
+  /// The row of a key, whole and unchecked; nullopt if there is none.
+  Result<std::optional<EntryRow>> find_row(const Digest& key);
 
   /// Entries set aside by earlier reads, newest first. None of a bundle.
   Result<std::vector<BadEntry>> bad_entries();

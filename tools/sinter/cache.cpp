@@ -251,6 +251,7 @@ void add_cache(CLI::App& app, int& status) {
   add_cache_forget(*command, status);
   add_cache_gc(*command, status);
   add_cache_bundles(*command, status);
+  add_cache_merge(*command, status);
 }
 
 }  // namespace sinter::cli

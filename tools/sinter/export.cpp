@@ -126,18 +126,6 @@ int export_command(const BundleCommand& options) {
 
 // --- import ---
 
-Result<RowSignatures> row_signatures(const Settings& settings) {
-  RowSignatures signatures;
-  signatures.policy = settings.signatures;
-  if (settings.signatures != SignaturePolicy::kNone) {
-    SINTER_TRY(signatures.trusted, TrustedKeys::load(settings.trusted_keys));
-  }
-  if (!settings.signing_key.empty()) {
-    SINTER_TRY(signatures.key, SigningKey::load(settings.signing_key));
-  }
-  return signatures;
-}
-
 Result<std::vector<ImportReport>> import_files(const BundleCommand& options) {
   SINTER_TRY(const Settings settings, settings_for(options.common));
   if (settings.cache_dir.empty()) {
@@ -254,6 +242,18 @@ void add_source_date(CLI::App& command, BundleCommand& options) {
 }
 
 }  // namespace
+
+Result<RowSignatures> row_signatures(const Settings& settings) {
+  RowSignatures signatures;
+  signatures.policy = settings.signatures;
+  if (settings.signatures != SignaturePolicy::kNone) {
+    SINTER_TRY(signatures.trusted, TrustedKeys::load(settings.trusted_keys));
+  }
+  if (!settings.signing_key.empty()) {
+    SINTER_TRY(signatures.key, SigningKey::load(settings.signing_key));
+  }
+  return signatures;
+}
 
 int verify_bundle_file(const std::string& path, bool json) {
   const auto report = verify_bundle(path);
