@@ -12,8 +12,7 @@
 namespace sinter {
 
 int append_line(const std::string& path, std::string_view line) {
-  const Descriptor file(
-      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
   if (!file.is_open()) {
     return errno;
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Trace: which kernels this process asked for, one line of JSON each, so that `sinter prebuild` can build them before the
-// next start. docs/prebuild.md has the fields.
+// Trace: which kernels this process asked for, one line of JSON each, so that `sinter prebuild` can build them before
+// the next start. docs/prebuild.md has the fields.
 
 #include <atomic>
 #include <cstddef>
@@ -37,21 +37,21 @@ class Trace {
 
   bool is_on() const { return !path_.empty(); }
 
-  /// Appends a line, if this process has not asked device number `device` for this before. A request that goes on
-  /// failing is told once, and so is one that is found anew.
+  /// Appends a line, if this process has not asked device number `device` for this before, or not with this outcome. A
+  /// request that goes on failing is told once, and so is one that is found anew.
   void write(int device, const TraceRecord& record);
 
   /// Requests that are remembered as told; what comes later may be told more than once.
   static constexpr std::size_t kMaxTold = 65'536;
 
  private:
-  bool is_first(int device, const KernelRequest& request);
+  bool is_first(int device, const TraceRecord& record);
 
   const std::string path_;
   const std::function<void(std::string)> on_problem_;
   std::atomic<bool> has_complained_{false};
-  ForkSafeMutex mutex_;  // guards told_
-  std::set<std::pair<int, std::string>> told_;  // device number, and the request's bytes
+  ForkSafeMutex mutex_;                         // guards told_
+  std::set<std::pair<int, std::string>> told_;  // device number; the request's bytes and the outcome
 };
 
 }  // namespace sinter

@@ -31,6 +31,14 @@ TEST_CASE("a single tile of three numbers is no sweep") {
   CHECK(kernels->size() == 1);
 }
 
+TEST_CASE("rows are a hint that sweeps like any value") {
+  const auto kernels = parse_manifest(R"({"kernels": [{"family": "grouped_gemm", "n": 64, "k": 64, "groups": 1, "rows": [16, 4096]}]})", "m.json");
+  REQUIRE(kernels);
+  REQUIRE(kernels->size() == 2);
+  CHECK(rows_hint(kernels->at(1).request) == 4096);
+  CHECK_THAT(refusal(R"({"kernels": [{"family": "grouped_gemm", "n": 64, "k": 64, "groups": 1, "rows": 0}]})"), Contains("rows is '0'"));
+}
+
 TEST_CASE("a syntax error is reported with line and column") {
   CHECK_THAT(refusal("{\"kernels\": [\n  {\"family\": \"grouped_gemm\",,}\n]}"), Contains("m.json: line 2, column 29"));
 }

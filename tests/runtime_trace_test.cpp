@@ -46,8 +46,14 @@ TEST_CASE("a trace has what the caller set and leaves out what was open") {
   REQUIRE(set_param(request, "quant", "fp8_block"));
   REQUIRE(set_param(request, "tile", "64x64x64"));
   REQUIRE(set_param(request, "rows", 512));
-  trace.write(0, {.request = request, .arch = "gfx942", .device = "MI300X", .driver_version = "6.4",
-                  .spec = "s", .layer = "disk", .milliseconds = 1.5});
+  REQUIRE(set_param(request, "largest", 96));
+  trace.write(0, {.request = request,
+                  .arch = "gfx942",
+                  .device = "MI300X",
+                  .driver_version = "6.4",
+                  .spec = "s",
+                  .layer = "disk",
+                  .milliseconds = 1.5});
   const auto lines = lines_of(directory / "trace");
   REQUIRE(lines.size() == 1);
   const auto& line = lines[0];
@@ -55,6 +61,7 @@ TEST_CASE("a trace has what the caller set and leaves out what was open") {
   CHECK(line.at("family") == "grouped_gemm");
   CHECK(line.at("params").dump() == R"({"groups":2,"k":40,"n":48,"quant":"fp8_block","tile":"64x64x64"})");
   CHECK(line.at("rows") == 512);
+  CHECK(line.at("largest") == 96);
   CHECK(line.at("arch") == "gfx942");
   CHECK(line.at("device") == "MI300X");
   CHECK(line.at("driver") == "6.4");
@@ -65,18 +72,22 @@ TEST_CASE("a trace has what the caller set and leaves out what was open") {
   CHECK(problems.texts().empty());
 }
 
-TEST_CASE("a request is traced once for each device, however often it fails") {
+TEST_CASE("a request is traced once for each device and outcome, however often it fails") {
   const TempDir directory;
   Trace trace(directory / "trace", {});
   const KernelRequest request = request_of(48), other = request_of(56);
   for (int i = 0; i < 3; ++i) {
     for (const int device : {0, 1}) {
-      trace.write(device, {.request = request, .arch = "a", .device = "d", .driver_version = "", .outcome = "compile_failed"});
+      trace.write(device,
+                  {.request = request, .arch = "a", .device = "d", .driver_version = "", .outcome = "compile_failed"});
     }
-    trace.write(0, {.request = other, .arch = "a", .device = "d", .driver_version = "", .spec = "s", .layer = "compiled"});
+    trace.write(0,
+                {.request = other, .arch = "a", .device = "d", .driver_version = "", .spec = "s", .layer = "compiled"});
   }
+  trace.write(0, {.request = request, .arch = "a", .device = "d", .driver_version = "", .spec = "s", .layer = "disk"});
   const auto lines = lines_of(directory / "trace");
-  REQUIRE(lines.size() == 3);
+  REQUIRE(lines.size() == 4);
+  CHECK(lines[3].at("outcome") == "ok");
   CHECK_FALSE(lines[0].contains("spec"));
   CHECK(lines[0].at("outcome") == "compile_failed");
 }
@@ -89,7 +100,12 @@ TEST_CASE("lines of many traced processes do not mix") {
     children.push_back(testing::start_child([&] {
       Trace trace(directory / "trace", {});
       for (int i = 0; i < 50; ++i) {
-        trace.write(i, {.request = request_of(48), .arch = "a", .device = "d", .driver_version = "", .spec = spec, .layer = "disk"});
+        trace.write(i, {.request = request_of(48),
+                        .arch = "a",
+                        .device = "d",
+                        .driver_version = "",
+                        .spec = spec,
+                        .layer = "disk"});
       }
       return 0;
     }));

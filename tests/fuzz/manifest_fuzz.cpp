@@ -16,7 +16,6 @@ using namespace sinter;
 
 namespace {
 
-constexpr std::size_t kMostKernels = 100'000;
 /// Sweeps can make thousands; these many are looked at.
 constexpr std::size_t kSample = 64;
 
@@ -38,6 +37,12 @@ std::string kernel_json(const KernelRequest& request) {
       text += fmt::format(", \"{}\": {}", param.name, value_json(param, request.values[i]));
     }
   }
+  if (const std::int64_t rows = rows_hint(request); rows > 0) {
+    text += fmt::format(", \"rows\": {}", rows);
+  }
+  if (const std::int64_t largest = largest_hint(request); largest > 0) {
+    text += fmt::format(", \"largest\": {}", largest);
+  }
   return text + "}";
 }
 
@@ -49,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::check_refusal(kernels.error(), {ErrorCode::kInvalidRequest});
     return 0;
   }
-  SINTER_CHECK(kernels->size() <= kMostKernels, "a manifest beyond the limit was accepted");
+  SINTER_CHECK(kernels->size() <= kMaxManifestKernels, "a manifest beyond the limit was accepted");
 
   const std::size_t count = std::min(kernels->size(), kSample);
   std::string text = "{\"kernels\": [";

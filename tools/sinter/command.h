@@ -41,6 +41,7 @@ Result<std::unique_ptr<Runtime>> make_runtime(const CommonOptions& options, bool
 void add_run(CLI::App& app, int& status);
 void add_sample(CLI::App& app, int& status);
 void add_prebuild(CLI::App& app, int& status);
+void add_coverage(CLI::App& app, int& status);
 void add_check(CLI::App& app, int& status);
 void add_cache(CLI::App& app, int& status);
 void add_cache_forget(CLI::App& cache, int& status);  ///< Of `sinter cache`.

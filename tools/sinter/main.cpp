@@ -43,6 +43,7 @@ int main(int argc, char** argv) try {
   sinter::cli::add_run(app, status);
   sinter::cli::add_sample(app, status);
   sinter::cli::add_prebuild(app, status);
+  sinter::cli::add_coverage(app, status);
   sinter::cli::add_check(app, status);
   sinter::cli::add_cache(app, status);
   sinter::cli::add_key(app, status);

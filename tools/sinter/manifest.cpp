@@ -18,8 +18,11 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// More than any fleet needs; a typing mistake in a sweep should not build for a week.
-constexpr std::size_t kMaxKernels = 100'000;
+/// Hints (kRowsHint, kLargestHint) as fields: where serving gives them, the tile depends on them.
+constexpr ParamInfo kHintFields[] = {
+    {.name = "rows", .prefix = "", .kind = ParamKind::kInteger, .help = "rows of a launch"},
+    {.name = "largest", .prefix = "", .kind = ParamKind::kInteger, .help = "rows of its largest group"},
+};
 
 Error bad_manifest(std::string_view file, std::string_view where, std::string_view why) {
   return make_error(ErrorCode::kInvalidRequest, fmt::format("{}: {}{}{}", file, where, where.empty() ? "" : ": ", why));
@@ -66,22 +69,34 @@ bool is_sweep(const ParamInfo& param, const ordered_json& value) {
   return value.is_array() && (param.kind != ParamKind::kTile || value.empty() || !value[0].is_number());
 }
 
-Result<void> apply_field(std::vector<KernelRequest>& requests, const Family& family, std::string_view name, const ordered_json& value) {
-  const int index = family.param_index(name);
-  if (index < 0) {
-    std::vector<std::string_view> names{"family"};
-    for (const ParamInfo& param : family.params()) {
-      names.push_back(param.name);
-    }
-    return make_error(ErrorCode::kInvalidRequest, fmt::format("unknown field '{}'; {} has: {}", name, family.name(), fmt::join(names, ", ")));
+Result<const ParamInfo*> find_field(const Family& family, std::string_view name) {
+  if (const int index = family.param_index(name); index >= 0) {
+    return &family.params()[static_cast<std::size_t>(index)];
   }
-  const ParamInfo& param = family.params()[static_cast<std::size_t>(index)];
+  for (const ParamInfo& hint : kHintFields) {
+    if (name == hint.name) {
+      return &hint;
+    }
+  }
+  std::vector<std::string_view> names{"family"};
+  for (const ParamInfo& param : family.params()) {
+    names.push_back(param.name);
+  }
+  for (const ParamInfo& hint : kHintFields) {
+    names.push_back(hint.name);
+  }
+  return make_error(ErrorCode::kInvalidRequest, fmt::format("unknown field '{}'; {} has: {}", name, family.name(), fmt::join(names, ", ")));
+}
+
+Result<void> apply_field(std::vector<KernelRequest>& requests, const Family& family, std::string_view name, const ordered_json& value) {
+  SINTER_TRY(const ParamInfo* field, find_field(family, name));
+  const ParamInfo& param = *field;
   const ordered_json sweep = is_sweep(param, value) ? value : ordered_json::array({value});
   if (sweep.empty()) {
     return make_error(ErrorCode::kInvalidRequest, fmt::format("{} is an empty list", name));
   }
-  if (requests.size() * sweep.size() > kMaxKernels) {
-    return make_error(ErrorCode::kInvalidRequest, fmt::format("its sweeps make more than {} kernels", kMaxKernels));
+  if (requests.size() * sweep.size() > kMaxManifestKernels) {
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("its sweeps make more than {} kernels", kMaxManifestKernels));
   }
   std::vector<KernelRequest> product;
   for (const KernelRequest& request : requests) {
@@ -137,8 +152,8 @@ Result<std::vector<ManifestKernel>> parse_manifest(std::string_view text, std::s
       }
       kernels.push_back({request, where});
     }
-    if (kernels.size() > kMaxKernels) {
-      return bad_manifest(file, where, fmt::format("more than {} kernels", kMaxKernels));
+    if (kernels.size() > kMaxManifestKernels) {
+      return bad_manifest(file, where, fmt::format("more than {} kernels", kMaxManifestKernels));
     }
   }
   return kernels;

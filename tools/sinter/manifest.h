@@ -7,7 +7,8 @@
 //                 "tile": [[128, 128, 64], "64x64x64"], "vskip": "off"}]}
 //
 // A list in place of a value is a sweep over its values; sweeps of one entry multiply. A tile is an array of three
-// numbers or "MxNxK".
+// numbers or "MxNxK". "rows" and "largest" are hints of the rows that launches and their largest groups will
+// have, for a tile that is left open.
 
 #include <string>
 #include <string_view>
@@ -17,6 +18,9 @@
 #include "codegen/kernel_spec.h"
 
 namespace sinter {
+
+/// More than any fleet needs; a typing mistake in a sweep should not build for a week.
+inline constexpr std::size_t kMaxManifestKernels = 100'000;
 
 struct ManifestKernel {
   KernelRequest request;

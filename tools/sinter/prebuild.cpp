@@ -1,177 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// sinter prebuild: compile the kernels of a manifest for any archs, with no device at hand, into a cache.
-
-#include <unistd.h>
+// sinter prebuild: compile what a manifest, a model or a trace declares, for any archs, with no device at hand, into a
+// cache and from there into bundles.
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <mutex>
+#include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "base/cpu_count.h"
-#include "base/read_file.h"
-#include "codegen/resolve.h"
-#include "runtime/caps/device_caps.h"
+#include "cache/cache_admin.h"
+#include "cache/signing_key.h"
+#include "runtime/compile/worker_budget.h"
+#include "runtime/tuned_rows.h"
 #include "tools/sinter/command.h"
-#include "tools/sinter/manifest.h"
+#include "tools/sinter/prebuild_progress.h"
+#include "tools/sinter/prebuild_report.h"
+#include "tools/sinter/selection.h"
 
 namespace sinter::cli {
 
 namespace {
 
+using State = BuildResult::State;
+
 struct PrebuildOptions {
   CommonOptions common;
-  std::string manifest;
-  std::vector<std::string> archs;
+  SelectionOptions selection;
   int jobs = 0;
+  bool keep_going = false;
+  bool list_models = false;
+  std::string out, name = "kernels", key_file;
+  std::int64_t created_unix_s = 0;
 };
 
-// One kernel for one arch: to be built, or refused before that.
-struct BuildItem {
-  KernelSpec spec;
-  BodyPlan plan;
-  std::string name;
-  std::optional<Error> refused;
-};
+Error invalid(std::string message) { return make_error(ErrorCode::kInvalidRequest, std::move(message)); }
 
-struct BuildResult {
-  std::string spec, arch;
-  bool ok = false;
-  CodeOrigin origin = CodeOrigin::kCompiled;
-  std::string key;
-  std::size_t bytes = 0;
-  double ms = 0;
-  Error error;
-};
+// --- building ---
 
-// vskip "auto" may resolve differently on different devices of one arch: build what any of them may ask for.
-std::vector<bool> vskip_answers(const std::vector<DeviceCaps>& table, const Arch& arch) {
-  std::set<bool> answers{false};
-  for (const DeviceCaps& caps : table) {
-    if (caps.arch != nullptr && runs_on(arch, *caps.arch) && may_be_vskip_safe(caps)) {
-      answers.insert(true);
-    }
-  }
-  return {answers.begin(), answers.end()};
-}
-
-Result<std::vector<const Arch*>> parse_archs(const std::vector<std::string>& names) {
-  std::vector<const Arch*> archs;
-  for (const std::string& name : names) {
-    SINTER_TRY(const Arch* arch, parse_arch(name));
-    if (std::ranges::find(archs, arch) == archs.end()) {
-      archs.push_back(arch);
-    }
-  }
-  return archs;
-}
-
-// Everything is resolved and planned before anything is compiled: a manifest with a mistake builds nothing. A kernel that
-// one of the archs cannot have is no mistake of the manifest; it fails by itself and the others are built.
-Result<std::vector<BuildItem>> plan_items(const Runtime& runtime, const PrebuildOptions& options) {
-  SINTER_TRY(const std::vector<const Arch*> archs, parse_archs(options.archs));
-  SINTER_TRY(const std::string text, read_text_file(options.manifest));
-  SINTER_TRY(const std::vector<ManifestKernel> kernels, parse_manifest(text, options.manifest));
-  std::vector<BuildItem> items;
-  std::set<std::string> names;
-  const std::optional<bool> asked = runtime.settings().vskip;
-  const std::int64_t open_vskip = !asked ? kVskipAuto : *asked ? kVskipOn : kVskipOff;
-  for (const Arch* arch : archs) {
-    const std::vector<bool> answers = vskip_answers(runtime.capability_table(), *arch);
-    for (const ManifestKernel& kernel : kernels) {
-      for (const bool vskip_safe : answers) {
-        const auto located = [&](Error error) {
-          error.message = fmt::format("{}: {}: {}", options.manifest, kernel.where, error.message);
-          return error;
-        };
-        BuildItem item;
-        auto spec = resolve(kernel.request, {arch, vskip_safe, 0, open_vskip});
-        auto plan = spec ? make_plan(*spec) : Result<BodyPlan>(spec.error());
-        if (plan) {
-          item = {*spec, std::move(*plan), spec->name(), {}};
-        } else if (plan.error().code == ErrorCode::kUnsupported) {
-          item.name = fmt::format("{} for {}", kernel.where, arch->name);
-          item.spec.arch = arch;
-          item.refused = located(plan.error());
-        } else {
-          return located(plan.error());
-        }
-        if (names.insert(item.name).second) {
-          items.push_back(std::move(item));
-        }
-      }
-    }
-  }
-  return items;
-}
-
-BuildResult build(Runtime& runtime, const BuildItem& item) {
-  BuildResult result;
-  result.spec = item.name;
-  result.arch = item.spec.arch->name;
-  if (item.refused) {
-    result.error = *item.refused;
-    return result;
-  }
+void build(Runtime& runtime, const PlannedKernel& kernel, BuildResult& result) {
   const auto start = std::chrono::steady_clock::now();
-  auto compiled = runtime.compile_service().load_or_compile(item.spec, item.plan);
+  auto compiled = runtime.compile_service().load_or_compile(kernel.spec, kernel.plan);
   result.ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   if (!compiled) {
-    result.error = compiled.error();
-    return result;
+    result.state = State::kFailed;
+    result.error = std::move(compiled).error();
+    return;
   }
-  result.ok = true;
+  result.state = State::kBuilt;
   result.origin = compiled->origin;
-  result.key = to_hex(compiled->key.digest);
+  result.key = compiled->key.digest;
   result.bytes = compiled->code->code.size();
-  return result;
 }
 
-// Progress on stderr: one line that is rewritten on a terminal, plain lines elsewhere.
-class Progress {
- public:
-  explicit Progress(std::size_t total) : total_(total), terminal_(::isatty(STDERR_FILENO) == 1) {}
-
-  void done(const BuildResult& result) {
-    const std::lock_guard lock(mutex_);
-    ++count_;
-    const std::string outcome = result.ok ? fmt::format("{} in {:.0f} ms", code_origin_name(result.origin), result.ms) : "FAILED";
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    const double left = seconds / static_cast<double>(count_) * static_cast<double>(total_ - count_);
-    fmt::print(stderr, "{}[{}/{}] {} {}{}{}", terminal_ ? "\r\033[K" : "", count_, total_, result.spec, outcome,
-               count_ < total_ && left >= 1 ? fmt::format(", about {:.0f} s left", left) : "", terminal_ && count_ < total_ ? "" : "\n");
+void show(Progress& progress, const BuildResult& result) {
+  if (result.state != State::kBuilt) {
+    progress.done(result.spec, Progress::Work::kFailed, "FAILED");
+  } else if (result.origin == CodeOrigin::kCompiled) {
+    progress.done(result.spec, Progress::Work::kCompiled, fmt::format("compiled in {:.0f} ms", result.ms));
+  } else {
+    progress.done(result.spec, Progress::Work::kFound, fmt::format("was there ({})", code_origin_name(result.origin)));
   }
+}
 
- private:
-  const std::size_t total_;
-  const bool terminal_;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::mutex mutex_;  // guards count_ and the terminal line
-  std::size_t count_ = 0;
-};
-
-std::vector<BuildResult> build_all(Runtime& runtime, const std::vector<BuildItem>& items, int jobs) {
-  std::vector<BuildResult> results(items.size());
+/// As many at once as there are cores and memory for. After a failure nothing new is begun, unless it shall go on.
+std::vector<BuildResult> build_all(Runtime& runtime, const std::vector<PlannedKernel>& kernels,
+                                   const PrebuildOptions& options) {
+  std::vector<BuildResult> results(kernels.size());
+  for (std::size_t i = 0; i < kernels.size(); ++i) {
+    results[i].spec = kernels[i].name;
+    results[i].arch = kernels[i].spec.arch;
+  }
+  Progress progress(stderr, kernels.size());
   std::atomic<std::size_t> next{0};
-  Progress progress(items.size());
+  std::atomic<bool> stop{false};
   const auto work = [&] {
-    for (std::size_t i = next++; i < items.size(); i = next++) {
-      results[i] = build(runtime, items[i]);
-      progress.done(results[i]);
+    for (std::size_t i = next++; i < kernels.size() && !stop; i = next++) {
+      build(runtime, kernels[i], results[i]);
+      show(progress, results[i]);
+      stop = stop || (results[i].state == State::kFailed && !options.keep_going);
     }
   };
-  const auto cores = static_cast<std::size_t>(available_cpus());
-  const std::size_t threads = std::min(items.size(), jobs > 0 ? static_cast<std::size_t>(jobs) : cores);
+  const auto jobs = static_cast<std::size_t>(options.jobs > 0 ? options.jobs : worker_budget(process_share()));
   std::vector<std::jthread> pool;
-  for (std::size_t t = 1; t < threads; ++t) {
+  for (std::size_t t = 1; t < std::min(kernels.size(), jobs); ++t) {
     pool.emplace_back(work);
   }
   work();
@@ -179,78 +102,204 @@ std::vector<BuildResult> build_all(Runtime& runtime, const std::vector<BuildItem
   return results;
 }
 
-void print_json(const std::vector<BuildResult>& results) {
-  auto list = nlohmann::ordered_json::array();
-  for (const BuildResult& result : results) {
-    nlohmann::ordered_json object{{"spec", result.spec}, {"arch", result.arch}, {"ok", result.ok}, {"ms", result.ms}};
-    if (result.ok) {
-      object.update({{"key", result.key}, {"origin", code_origin_name(result.origin)}, {"bytes", result.bytes}});
-    } else {
-      object["error"] = {{"code", error_code_name(result.error.code)}, {"message", result.error.message}, {"log", result.error.log}};
-    }
-    list.push_back(std::move(object));
-  }
-  fmt::print("{}\n", nlohmann::ordered_json{{"kernels", std::move(list)}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+BuildResult refusal_of(const RefusedKernel& refused) {
+  BuildResult result;
+  result.spec = refused.what;
+  result.arch = refused.arch;
+  result.state = State::kRefused;
+  result.error = refused.error;
+  return result;
 }
 
-void print_text(const std::vector<BuildResult>& results) {
-  std::size_t compiled = 0, present = 0;
+// --- bundles ---
+
+/// One bundle for each arch, of exactly what was built.
+Result<std::vector<WrittenBundle>> write_bundles(const std::vector<BuildResult>& results, const std::string& cache_dir,
+                                                 const PrebuildOptions& options, const SigningKey* key) {
+  std::map<std::string_view, std::set<Digest>> archs;
   for (const BuildResult& result : results) {
-    if (!result.ok) {
-      fmt::print("failed: {}: {}\n{}{}", result.spec, result.error.message, result.error.log, result.error.log.empty() ? "" : "\n");
+    if (result.state == State::kBuilt) {
+      archs[result.arch->name].insert(result.key);
     }
-    (result.origin == CodeOrigin::kCompiled ? compiled : present) += result.ok ? 1 : 0;
   }
-  fmt::print("{} kernels: {} compiled, {} were there, {} failed\n", results.size(), compiled, present, results.size() - compiled - present);
+  std::vector<WrittenBundle> bundles;
+  if (archs.empty()) {
+    return bundles;  // a shard may have nothing to build
+  }
+  SINTER_TRY(CacheAdmin cache, CacheAdmin::open(cache_dir));
+  SINTER_TRY_VOID(cache.freeze());
+  for (const auto& [arch, keys] : archs) {
+    auto next = keys.begin();
+    const RowSource rows = [&]() -> Result<std::optional<EntryRow>> {
+      if (next == keys.end()) {
+        return std::optional<EntryRow>();
+      }
+      SINTER_TRY(std::optional<EntryRow> row, cache.find_row(*next));
+      if (!row) {
+        return make_error(ErrorCode::kCacheError,
+                          fmt::format("{} has lost the entry {}: build again", cache.database_path(), to_hex(*next)));
+      }
+      ++next;
+      return row;
+    };
+    SINTER_TRY(WrittenBundle written, write_bundle(rows, {.directory = options.out,
+                                                          .name = options.name,
+                                                          .arch = std::string(arch),
+                                                          .created_unix_s = options.created_unix_s,
+                                                          .key = key}));
+    bundles.push_back(std::move(written));
+  }
+  return bundles;
 }
 
-int prebuild_command(PrebuildOptions options) {
-  const bool json = options.common.json;
-  auto settings = settings_for(options.common);
-  if (!settings) {
-    return fail(settings.error(), json);
+// --- the command ---
+
+Result<Settings> prebuild_settings(const PrebuildOptions& options, Settings settings) {
+  if (settings.cache_dir.empty()) {
+    return invalid("prebuild needs a directory to keep the kernels in: give --cache DIR or set SINTER_CACHE_DIR");
   }
   if (options.jobs > 0) {
-    settings->workers = options.jobs;
+    settings.workers = options.jobs;
   }
-  if (settings->cache_dir.empty()) {
-    return fail(make_error(ErrorCode::kInvalidRequest, "prebuild needs a directory to keep the kernels in: give --cache DIR or set SINTER_CACHE_DIR"), json);
+  settings.compile = CompileMode::kOn;  // off is for servers, whose environment this may be
+  // What was just built must not go before all is.
+  settings.cache_max_bytes = 0;
+  settings.cache_max_entries = 0;
+  if (!options.out.empty()) {
+    settings.bundles.clear();  // a new bundle is whole without the ones that others have
   }
-  auto runtime = Runtime::create({std::move(*settings), {}, false});
-  if (!runtime) {
-    return fail(runtime.error(), json);
+  return settings;
+}
+
+Result<std::optional<SigningKey>> load_key(const PrebuildOptions& options) {
+  if (options.key_file.empty()) {
+    return std::optional<SigningKey>();
   }
-  const auto items = plan_items(**runtime, options);
-  if (!items) {
-    return fail(items.error(), json);
+  if (options.out.empty()) {
+    return invalid("--sign is about bundles: give --out DIR for them");
   }
-  const std::vector<BuildResult> results = build_all(**runtime, *items, options.jobs);
-  (json ? print_json : print_text)(results);
+  SINTER_TRY(SigningKey key, SigningKey::load(options.key_file));
+  return std::optional(std::move(key));
+}
+
+Result<BuildReport> prebuild(const PrebuildOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  SINTER_TRY(const Settings served, settings_for(options.common));
+  SINTER_TRY(Settings settings, prebuild_settings(options, served));
+  SINTER_TRY(const std::optional<SigningKey> key, load_key(options));
+  SINTER_TRY(const std::unique_ptr<Runtime> runtime, Runtime::create({std::move(settings), {}, false}));
+  // Measured rows may lie beside the bundles that are not looked into here.
+  SINTER_TRY(const std::unique_ptr<TunedRows> tuned, TunedRows::create(served, runtime->log()));
+  SINTER_TRY(const Selection selection, select_kernels(*runtime, tuned->table(), options.selection));
+  for (const std::string& note : selection.notes) {
+    fmt::print(stderr, "sinter: {}\n", note);
+  }
+  BuildReport report;
+  report.results = build_all(*runtime, selection.plan.kernels, options);
+  const std::string& directory = runtime->cache().directory();
   // What others compiled at the same time is kept by them.
-  const auto compiled = std::ranges::count_if(results, [](const BuildResult& result) { return result.ok && result.origin == CodeOrigin::kCompiled; });
-  const bool kept = (*runtime)->counters().cache.stores >= compiled;
-  if (!kept) {
-    fmt::print(stderr, "sinter: not every kernel could be kept in {}\n", (*runtime)->cache().directory());
+  if (runtime->counters().cache.stores < static_cast<std::int64_t>(report.compiled())) {
+    report.problems.push_back(fmt::format("not every kernel could be kept in {}", directory));
   }
-  return kept && std::ranges::all_of(results, &BuildResult::ok) ? kGood : kProblem;
+  const bool whole = report.count(State::kBuilt) == report.results.size() && report.problems.empty();
+  for (const RefusedKernel& refused : selection.plan.refused) {
+    if (refused.device.empty()) {
+      report.results.push_back(refusal_of(refused));
+    }
+  }
+  if (!options.out.empty() && (whole || options.keep_going)) {
+    if (auto bundles = write_bundles(report.results, directory, options, key ? &*key : nullptr)) {
+      report.bundles = std::move(*bundles);
+    } else {
+      report.problems.push_back(bundles.error().message);
+    }
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+int run_prebuild(const PrebuildOptions& options) {
+  const auto report = prebuild(options);
+  if (!report) {
+    return fail(report.error(), options.common.json);
+  }
+  for (const std::string& problem : report->problems) {
+    fmt::print(stderr, "sinter: {}\n", problem);
+  }
+  (options.common.json ? print_report_json : print_report)(*report);
+  return report->ok() ? kGood : kProblem;
+}
+
+int list_models(bool json) {
+  const auto models = parse_models(builtin_models_json(), "models.json");
+  if (!models) {
+    return fail(models.error(), json);
+  }
+  if (json) {
+    auto list = nlohmann::ordered_json::array();
+    for (const ModelPreset& model : *models) {
+      list.push_back({{"name", model.name},
+                      {"aliases", model.aliases},
+                      {"hidden", model.hidden},
+                      {"intermediate", model.intermediate},
+                      {"experts", model.experts},
+                      {"topk", model.topk},
+                      {"shared", model.shared},
+                      {"pad_to", model.pad_to},
+                      {"quant", model.quants},
+                      {"source", model.source}});
+    }
+    fmt::print("{}\n", nlohmann::ordered_json{{"models", std::move(list)}}.dump(2));
+    return kGood;
+  }
+  fmt::print("{:<20} {:>6} {:>12} {:>7} {:>5} {:>6}  {}\n", "model", "hidden", "intermediate", "experts", "top-k",
+             "shared", "quant");
+  for (const ModelPreset& model : *models) {
+    fmt::print("{:<20} {:>6} {:>12} {:>7} {:>5} {:>6}  {}\n", model.name, model.hidden, model.intermediate,
+               model.experts, model.topk, model.shared, fmt::join(model.quants, ", "));
+  }
+  fmt::print("--json has the sources.\n");
+  return kGood;
 }
 
 }  // namespace
 
 void add_prebuild(CLI::App& app, int& status) {
   auto options = std::make_shared<PrebuildOptions>();
-  CLI::App* command = app.add_subcommand("prebuild", "Compile the kernels of a manifest for any archs; no device is needed");
+  CLI::App* command = app.add_subcommand(
+      "prebuild", "Compile what a manifest, a model or a trace declares, for any archs; no device is needed");
   command->footer(
       "m.json:\n"
-      "  {\"kernels\": [{\"family\": \"grouped_gemm\", \"quant\": [\"none\", \"fp8_block\"], \"n\": 2816, \"k\": 2048, \"groups\": 64,\n"
+      "  {\"kernels\": [{\"family\": \"grouped_gemm\", \"quant\": [\"none\", \"fp8_block\"], \"n\": 2816, \"k\": 2048, "
+      "\"groups\": 64,\n"
       "                \"tile\": [128, 128, 64], \"vskip\": \"auto\"}]}\n"
-      "A list in place of a value is a sweep. What is left out is chosen for the arch.\n\n"
-      "  sinter prebuild --manifest m.json --arch gfx942,sm_90a,x86-64-v3 --cache ./kernels");
-  command->add_option("--manifest", options->manifest, "JSON file of kernels")->required()->type_name("FILE");
-  command->add_option("--arch", options->archs, "archs to build for, comma-separated")->required()->delimiter(',')->type_name("ARCH,...");
-  command->add_option("-j,--jobs", options->jobs, "compiles at a time (default: one per core)")->check(CLI::Range(1, 1024));
+      "A list in place of a value is a sweep. What is left out is chosen for the arch and its devices. What is in the "
+      "cache\n"
+      "already is not compiled again: after an interruption the same command goes on.\n\n"
+      "  sinter prebuild --manifest m.json --arch gfx942,sm_90a,x86-64-v3 --cache ./kernels\n"
+      "  sinter prebuild --model deepseek-v3 --tp 8 --device MI300X,H200 --out ./bundles --sign release.key\n"
+      "  sinter prebuild --trace requests.jsonl --keep-going\n\n"
+      "Exit status: 0 all is there; 1 something failed or cannot be had, and the summary says what and why; 2 "
+      "malformed input.");
+  add_selection_options(*command, options->selection);
+  command
+      ->add_option("-j,--jobs", options->jobs,
+                   "compiles at a time (default: as many as there are cores and memory for)")
+      ->check(CLI::Range(1, 1024));
+  command->add_flag("-k,--keep-going", options->keep_going,
+                    "after a failure build the others, and bundles of what could be built");
+  command->add_option("--out", options->out, "write a bundle for each arch to this directory")->type_name("DIR");
+  command->add_option("--name", options->name, "name of the bundles: NAME-ARCH.sinter (default: kernels)");
+  command->add_option("--sign", options->key_file, "private key that signs the bundles")->type_name("KEYFILE");
+  command->add_option("--created", options->created_unix_s, "time of each entry of the bundles, in seconds since 1970")
+      ->envname("SOURCE_DATE_EPOCH")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("SECONDS");
+  command->add_flag("--list-models", options->list_models, "print the models that --model knows, and build nothing");
   add_common_options(*command, options->common);
-  command->callback([options, &status] { status = prebuild_command(*options); });
+  command->callback([options, &status] {
+    status = options->list_models ? list_models(options->common.json) : run_prebuild(*options);
+  });
 }
 
 }  // namespace sinter::cli
