@@ -30,6 +30,9 @@ struct ParamInfo {
   std::int64_t min = 1, max = 0;                 ///< kInteger.
   std::int64_t default_value = kUnset;           ///< kUnset: required, unless `resolved`.
   bool resolved = false;                         ///< Left open, Family::resolve fills it in.
+  /// kWord: the spec's name has it only where it is not the default, so that a family can grow one and its kernels keep
+  /// their names.
+  bool named_if_set = false;
 };
 
 /// The words of a request that leaves vskip open; the value in a spec is kVskipOff or kVskipOn.

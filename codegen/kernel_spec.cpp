@@ -50,7 +50,25 @@ std::int64_t take_word(const ParamInfo& param, std::string_view& rest) {
   return best;
 }
 
+// The default where another word does not come next; the default's own word is no part of a name.
+std::int64_t take_word_if_set(const ParamInfo& param, std::string_view& rest) {
+  std::string_view after = rest;
+  if (!after.starts_with(param.prefix)) {
+    return param.default_value;
+  }
+  after.remove_prefix(param.prefix.size());
+  const std::int64_t word = take_word(param, after);
+  if (word < 0 || word == param.default_value) {
+    return param.default_value;
+  }
+  rest = after;
+  return word;
+}
+
 Result<std::int64_t> take_value(const ParamInfo& param, std::string_view& rest) {
+  if (param.named_if_set) {
+    return take_word_if_set(param, rest);
+  }
   if (!rest.starts_with(param.prefix)) {
     return make_error(ErrorCode::kInvalidRequest, fmt::format("'{}' is missing before '{}'", param.prefix, rest));
   }
@@ -100,7 +118,9 @@ std::string KernelSpec::name() const {
   std::string text(family->name());
   const auto params = family->params();
   for (std::size_t i = 0; i < params.size(); ++i) {
-    text += fmt::format("_{}{}", params[i].prefix, value_to_string(params[i], values[i]));
+    if (!params[i].named_if_set || values[i] != params[i].default_value) {
+      text += fmt::format("_{}{}", params[i].prefix, value_to_string(params[i], values[i]));
+    }
   }
   return fmt::format("{}_{}", text, arch->symbol);
 }

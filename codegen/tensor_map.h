@@ -14,11 +14,16 @@
 
 namespace sinter {
 
-enum class TensorMapType : std::uint8_t { kBytes, kBf16 };
+/// kBf16 serves fp16 as well, of which it copies the bits.
+enum class TensorMapType : std::uint8_t { kBytes, kBf16, kF32 };
 
-/// One tensor. Boxes of it are swizzled by 128 bytes in shared memory; elements outside it read as zeros.
+/// One tensor. Boxes of it are swizzled by 128 bytes in shared memory; elements outside it read as zeros, and are not
+/// written.
 struct TensorMapPlan {
   static constexpr std::size_t kMaxRank = 5;
+  /// As argument_offset: the map is of all memory, from kAllMemoryBase on, and coordinates select the tensor.
+  static constexpr std::int32_t kAllMemory = -1;
+  static constexpr std::uint64_t kAllMemoryBase = 4096;
   std::int32_t argument_offset = 0;  ///< Of the pointer in the argument struct, bytes. REQUIRES: 16-byte aligned.
   TensorMapType type = TensorMapType::kBytes;
   std::uint32_t rank = 0;

@@ -17,22 +17,36 @@ using namespace grouped_gemm;
 using Args = GroupedGemmArgs;
 
 static_assert(sizeof(sinter_grouped_gemm_args) == sizeof(Args) &&
-                  offsetof(sinter_grouped_gemm_args, row_offsets) == offsetof(Args, row_offsets),
+                  offsetof(sinter_grouped_gemm_args, row_offsets) == offsetof(Args, row_offsets) &&
+                  offsetof(sinter_grouped_gemm_args, bias) == offsetof(Args, bias),
               "the C ABI's struct is the kernel's");
 
-constexpr std::string_view kQuantWords[] = {"none", "fp8_block"};
-constexpr std::string_view kDtypeWords[] = {"bf16"};
+constexpr std::string_view kQuantWords[] = {"none", "fp8_block", "fp8_token"};
+constexpr std::string_view kDtypeWords[] = {"bf16", "fp16"};
+constexpr std::string_view kLayoutWords[] = {"nk", "kn"};
+constexpr std::string_view kTensorsWords[] = {"stacked", "separate"};
+constexpr std::string_view kEpilogueWords[] = {"none", "bias", "swiglu"};
 
 constexpr ParamInfo kParams[] = {
     {.name = "quant", .prefix = "", .kind = ParamKind::kWord,
-     .help = "none (a, b bf16) or fp8_block (a, b e4m3 with 1x128 and 128x128 scales)", .words = kQuantWords, .default_value = kQuantNone},
-    {.name = "dtype", .prefix = "", .kind = ParamKind::kWord, .help = "type of d", .words = kDtypeWords, .default_value = 0},
+     .help = "none (a, b of type dtype), fp8_block (e4m3 with 1x128 and 128x128 scales), fp8_token (e4m3 with a scale for each row of a and of b)",
+     .words = kQuantWords, .default_value = kQuantNone},
+    {.name = "dtype", .prefix = "", .kind = ParamKind::kWord, .help = "type of d, and of a and b if they have no scales", .words = kDtypeWords,
+     .default_value = kDtypeBf16},
     {.name = "n", .prefix = "n", .kind = ParamKind::kInteger, .help = "columns of d, rows of each b", .min = 8, .max = 1 << 20},
     {.name = "k", .prefix = "k", .kind = ParamKind::kInteger, .help = "columns of a and of b", .min = 8, .max = 1 << 20},
     {.name = "groups", .prefix = "g", .kind = ParamKind::kInteger, .help = "experts: matrices in b", .min = 1, .max = 4096},
     {.name = "tile", .prefix = "t", .kind = ParamKind::kTile, .help = "MxNxK computed by one block", .resolved = true},
     {.name = "vskip", .prefix = "vskip_", .kind = ParamKind::kWord, .help = "skip padded rows with s_setvskip (AMD gfx9)",
      .words = kVskipWords, .default_value = kVskipAuto},
+    {.name = "b_layout", .prefix = "", .kind = ParamKind::kWord, .help = "nk (b is [groups, n, k]) or kn (b is [groups, k, n], as for the gradient of a)",
+     .words = kLayoutWords, .default_value = kLayoutNk, .named_if_set = true},
+    {.name = "b_tensors", .prefix = "", .kind = ParamKind::kWord,
+     .help = "stacked (b is one tensor) or separate (b is an array of pointers on the device, one to the matrix of each group)", .words = kTensorsWords,
+     .default_value = kTensorsStacked, .named_if_set = true},
+    {.name = "epilogue", .prefix = "", .kind = ParamKind::kWord,
+     .help = "none, bias (added to each row of its group), or swiglu (d = silu(first n / 2 columns) * the others)", .words = kEpilogueWords,
+     .default_value = kEpilogueNone, .named_if_set = true},
 };
 
 constexpr int kPointer = sizeof(void*);
@@ -44,6 +58,7 @@ constexpr ArgumentInfo kArguments[] = {
     {"b_scale", ArgumentKind::kInput, offsetof(Args, b_scale), kPointer, 4},
     {"row_offsets", ArgumentKind::kInput, offsetof(Args, row_offsets), kPointer, 4},
     {"rows", ArgumentKind::kScalar, offsetof(Args, rows), sizeof(long long)},
+    {"bias", ArgumentKind::kInput, offsetof(Args, bias), kPointer, 4},
 };
 
 std::int64_t blocks_of(std::int64_t size) { return (size + kScaleBlock - 1) / kScaleBlock; }
@@ -56,41 +71,43 @@ Result<void> check_multiple(std::string_view name, std::int64_t value, std::int6
   return {};
 }
 
-// The rows of each group as the kernels see them: clamped to [0, rows], never decreasing.
-std::vector<std::int64_t> clamped_offsets(const TensorView& offsets, std::int64_t rows) {
-  std::vector<std::int64_t> starts(offsets.bytes / sizeof(std::int32_t));
-  std::int64_t highest = 0;
-  for (std::size_t g = 0; g < starts.size(); ++g) {
-    std::int32_t value;
-    std::memcpy(&value, offsets.data + g * sizeof value, sizeof value);
-    highest = std::max(highest, std::clamp<std::int64_t>(value, 0, rows));
-    starts[g] = highest;
-  }
-  return starts;
-}
-
-// One element of D in float64: an independent computation, straight from the definition.
+// Elements of D in float64: an independent computation, straight from the definition.
 class Reference {
  public:
   Reference(const KernelSpec& spec, std::span<const TensorView> inputs)
-      : n_(spec[kN]), k_(spec[kK]), scaled_(spec[kQuant] == kQuantFp8Block), a_(*find_tensor(inputs, "a")),
-        b_(*find_tensor(inputs, "b")), a_scale_(find_tensor(inputs, "a_scale")), b_scale_(find_tensor(inputs, "b_scale")) {}
+      : spec_(spec), n_(spec[kN]), k_(spec[kK]), a_(*find_tensor(inputs, "a")), b_(*find_tensor(inputs, "b")),
+        a_scale_(find_tensor(inputs, "a_scale")), b_scale_(find_tensor(inputs, "b_scale")), bias_(find_tensor(inputs, "bias")) {}
 
   double at(std::int64_t row, std::int64_t column, std::int64_t group) const {
+    switch (spec_[kEpilogue]) {
+      case kEpilogueBias: return product(row, column, group) + element(*bias_, group * n_ + column);
+      case kEpilogueSwiglu: {
+        const double gate = product(row, column, group);
+        return gate / (1 + std::exp(-gate)) * product(row, n_ / 2 + column, group);
+      }
+      default: return product(row, column, group);
+    }
+  }
+
+ private:
+  double product(std::int64_t row, std::int64_t column, std::int64_t group) const {
+    const bool is_kn = spec_[kLayout] == kLayoutKn;
     double sum = 0;
     for (std::int64_t block = 0; block * kScaleBlock < k_; ++block) {
       double part = 0;
       for (std::int64_t k = block * kScaleBlock; k < std::min(k_, (block + 1) * kScaleBlock); ++k) {
-        part += element(a_, row * k_ + k) * element(b_, (group * n_ + column) * k_ + k);
+        part += element(a_, row * k_ + k) * element(b_, is_kn ? (group * k_ + k) * n_ + column : (group * n_ + column) * k_ + k);
       }
       sum += part * scale(row, column, group, block);
     }
     return sum;
   }
 
- private:
   double scale(std::int64_t row, std::int64_t column, std::int64_t group, std::int64_t block) const {
-    if (!scaled_) {
+    if (spec_[kQuant] == kQuantFp8Token) {
+      return element(*a_scale_, row) * element(*b_scale_, group * n_ + column);
+    }
+    if (spec_[kQuant] != kQuantFp8Block) {
       return 1;
     }
     const std::int64_t k_blocks = blocks_of(k_);
@@ -98,11 +115,28 @@ class Reference {
            element(*b_scale_, (group * blocks_of(n_) + column / kScaleBlock) * k_blocks + block);
   }
 
+  const KernelSpec& spec_;
   std::int64_t n_, k_;
-  bool scaled_;
   const TensorView &a_, &b_;
-  const TensorView *a_scale_, *b_scale_;
+  const TensorView *a_scale_, *b_scale_, *bias_;
 };
+
+// What the parameters after the tile rule out on every device.
+Result<void> check_modes(const KernelSpec& spec) {
+  if (spec[kLayout] == kLayoutKn && is_fp8(spec)) {
+    return make_error(ErrorCode::kInvalidRequest,
+                      fmt::format("grouped_gemm: b_layout is kn and quant {}; matrix units take e4m3 with neighbours along k only: transpose b to nk",
+                                  kQuantWords[spec[kQuant]]));
+  }
+  if (spec[kEpilogue] == kEpilogueSwiglu) {
+    if (spec[kQuant] == kQuantFp8Block || spec[kLayout] == kLayoutKn) {
+      return make_error(ErrorCode::kInvalidRequest,
+                        "grouped_gemm: epilogue swiglu goes with quant none or fp8_token and b_layout nk; ask for epilogue none");
+    }
+    return check_multiple("n", spec[kN], 16, "d has n / 2 columns, in pieces of 16 bytes");
+  }
+  return {};
+}
 
 class GroupedGemm final : public Family {
  public:
@@ -110,7 +144,7 @@ class GroupedGemm final : public Family {
   std::string_view summary() const override { return "D[r, :] = A[r, :] * B[g(r)]^T for ragged groups of rows"; }
   std::span<const ParamInfo> params() const override { return kParams; }
   std::span<const ArgumentInfo> arguments() const override { return kArguments; }
-  std::uint32_t args_version() const override { return 1; }
+  std::uint32_t args_version() const override { return 2; }
   std::uint32_t args_bytes() const override { return sizeof(Args); }
 
   TileProblem tile_problem(const KernelSpec& spec, std::int64_t rows) const override {
@@ -127,15 +161,19 @@ class GroupedGemm final : public Family {
   }
 
   Result<void> resolve(KernelSpec& spec, const ResolveTarget& target) const override {
-    const bool fp8 = spec[kQuant] == kQuantFp8Block;
-    const std::int64_t multiple = fp8 ? 16 : 8;
-    const std::string_view why = fp8 ? "16-byte loads of e4m3" : "16-byte loads of bf16";
+    const std::int64_t multiple = is_fp8(spec) ? 16 : 8;
+    const std::string_view why = is_fp8(spec) ? "16-byte loads of e4m3" : "16-byte loads of bf16 and fp16";
     SINTER_TRY_VOID(check_multiple("n", spec[kN], multiple, why));
     SINTER_TRY_VOID(check_multiple("k", spec[kK], multiple, why));
+    SINTER_TRY_VOID(check_modes(spec));
     if (spec[kTile] == kUnset) {
-      const auto tiles = body(target.arch->vendor)->tiles(spec);
+      const Body& body_of_vendor = *body(target.arch->vendor);
+      const auto tiles = body_of_vendor.tiles(spec);
       if (tiles.empty()) {
-        return make_error(ErrorCode::kUnsupported, fmt::format("grouped_gemm has no body for {}", target.arch->name));
+        // The plan of no tile says what the body lacks.
+        KernelSpec tileless = spec;
+        tileless.values[kTile] = 0;
+        return body_of_vendor.plan(tileless).error();
       }
       spec.values[kTile] = pack_tile(tiles.front());
     }
@@ -151,35 +189,51 @@ class GroupedGemm final : public Family {
     const auto rows = static_cast<std::uint64_t>(static_cast<const Args*>(args)->rows);
     const auto n = static_cast<std::uint64_t>(spec[kN]), k = static_cast<std::uint64_t>(spec[kK]);
     const auto groups = static_cast<std::uint64_t>(spec[kGroups]);
-    const bool fp8 = spec[kQuant] == kQuantFp8Block;
-    const std::uint64_t size = fp8 ? 1 : 2;
+    const auto size = static_cast<std::uint64_t>(element_bytes(spec));
     const auto k_blocks = static_cast<std::uint64_t>(blocks_of(spec[kK]));
     const auto n_blocks = static_cast<std::uint64_t>(blocks_of(spec[kN]));
-    const std::uint64_t bytes[] = {rows * k * size, groups * n * k * size, rows * n * 2, fp8 ? rows * k_blocks * 4 : 0,
-                                   fp8 ? groups * n_blocks * k_blocks * 4 : 0, (groups + 1) * 4, 0};
+    const std::uint64_t b = spec[kTensors] == kTensorsSeparate ? groups * kPointer : groups * n * k * size;
+    const std::uint64_t d = rows * static_cast<std::uint64_t>(columns_of_d(spec)) * 2;
+    std::uint64_t scales_a = 0, scales_b = 0;
+    if (spec[kQuant] == kQuantFp8Block) {
+      scales_a = rows * k_blocks * 4;
+      scales_b = groups * n_blocks * k_blocks * 4;
+    } else if (spec[kQuant] == kQuantFp8Token) {
+      scales_a = rows * 4;
+      scales_b = groups * n * 4;
+    }
+    const std::uint64_t bias = spec[kEpilogue] == kEpilogueBias ? groups * n * 2 : 0;
+    const std::uint64_t bytes[] = {rows * k * size, b, d, scales_a, scales_b, (groups + 1) * 4, 0, bias};
     return bytes[index];
   }
 
   Result<void> request_from_tensors(KernelRequest& request, std::span<const TensorInfo> tensors) const override {
-    SINTER_TRY(const TensorInfo* a, expect_tensor(tensors, "a", 2, {"BF16", "F8_E4M3"}));
+    const auto asked = [&](Param param) { return request.values[param] == kUnset ? kParams[param].default_value : request.values[param]; };
+    if (asked(kTensors) == kTensorsSeparate) {
+      return make_error(ErrorCode::kInvalidRequest,
+                        "b_tensors is separate: then b holds device pointers, which no file can have; ask for stacked");
+    }
+    SINTER_TRY(const TensorInfo* a, expect_tensor(tensors, "a", 2, {"BF16", "F16", "F8_E4M3"}));
     const bool fp8 = a->dtype == "F8_E4M3";
     SINTER_TRY(const TensorInfo* b, expect_tensor(tensors, "b", 3, {a->dtype}));
     SINTER_TRY(const TensorInfo* offsets, expect_tensor(tensors, "row_offsets", 1, {"I32"}));
-    const std::int64_t rows = a->shape[0], k = a->shape[1], groups = b->shape[0], n = b->shape[1];
-    SINTER_TRY_VOID(expect_shape(*b, {groups, n, k}));
+    const bool is_kn = asked(kLayout) == kLayoutKn;
+    const std::int64_t rows = a->shape[0], k = a->shape[1], groups = b->shape[0], n = b->shape[is_kn ? 2 : 1];
+    SINTER_TRY_VOID(expect_shape(*b, is_kn ? std::initializer_list<std::int64_t>{groups, k, n} : std::initializer_list<std::int64_t>{groups, n, k}));
     SINTER_TRY_VOID(expect_shape(*offsets, {groups + 1}));
+    std::int64_t quant = kQuantNone;
     if (fp8) {
-      SINTER_TRY(const TensorInfo* a_scale, expect_tensor(tensors, "a_scale", 2, {"F32"}));
-      SINTER_TRY_VOID(expect_shape(*a_scale, {rows, blocks_of(k)}));
-      SINTER_TRY(const TensorInfo* b_scale, expect_tensor(tensors, "b_scale", 3, {"F32"}));
-      SINTER_TRY_VOID(expect_shape(*b_scale, {groups, blocks_of(n), blocks_of(k)}));
+      SINTER_TRY(quant, scales_of_tensors(tensors, {rows, n, k, groups}));
+    } else {
+      const std::int64_t dtype = a->dtype == "F16" ? kDtypeFp16 : kDtypeBf16;
+      SINTER_TRY_VOID(agree(request, kDtype, dtype, *a));
+      request.values[kDtype] = dtype;
     }
-    const std::int64_t quant = fp8 ? kQuantFp8Block : kQuantNone;
-    if (request.values[kQuant] != kUnset && request.values[kQuant] != quant) {
-      return make_error(ErrorCode::kInvalidRequest,
-                        fmt::format("quant is '{}', but tensor 'a' is {}; {} needs {}", kQuantWords[request.values[kQuant]], a->dtype,
-                                    kQuantWords[request.values[kQuant]], fp8 ? "BF16" : "F8_E4M3"));
+    if (asked(kEpilogue) == kEpilogueBias) {
+      SINTER_TRY(const TensorInfo* bias, expect_tensor(tensors, "bias", 2, {asked(kDtype) == kDtypeFp16 ? "F16" : "BF16"}));
+      SINTER_TRY_VOID(expect_shape(*bias, {groups, n}));
     }
+    SINTER_TRY_VOID(agree(request, kQuant, quant, *a));
     request.values[kQuant] = quant;
     request.values[kN] = n;
     request.values[kK] = k;
@@ -201,7 +255,7 @@ class GroupedGemm final : public Family {
   }
 
   std::vector<TensorInfo> outputs(const KernelSpec& spec, std::span<const TensorInfo> inputs) const override {
-    return {{"d", "BF16", {find_tensor(inputs, "a")->shape[0], spec[kN]}}};
+    return {{"d", spec[kDtype] == kDtypeFp16 ? "F16" : "BF16", {find_tensor(inputs, "a")->shape[0], columns_of_d(spec)}}};
   }
 
   void set_scalars(const KernelSpec&, std::span<const TensorInfo> inputs, void* args) const override {
@@ -220,8 +274,9 @@ class GroupedGemm final : public Family {
     const auto starts = clamped_offsets(*find_tensor(inputs, "row_offsets"), d.info.shape[0]);
     const Reference reference(spec, inputs);
     std::mt19937_64 random(seed);
-    const std::int64_t n = spec[kN];
-    // Rounding the output to bf16 is off by 2^-8 at most and about 1.7e-3 in this norm; the order of fp32 sums adds less.
+    const std::int64_t n = columns_of_d(spec);
+    // Rounding the output to bf16 is off by 2^-8 at most and about 1.7e-3 in this norm (to fp16 an eighth of it); the
+    // order of fp32 sums adds less.
     constexpr double kAllowed = 4e-3;
     ReferenceReport report = ErrorMeter(kAllowed).report();
     for (std::size_t g = 0; g + 1 < starts.size(); ++g) {
@@ -240,9 +295,77 @@ class GroupedGemm final : public Family {
 
  private:
   static constexpr std::int64_t kSamplesPerGroup = 64;
+
+  struct Sizes {
+    std::int64_t rows, n, k, groups;
+  };
+
+  /// Which mode the scales of e4m3 operands are of.
+  static Result<std::int64_t> scales_of_tensors(std::span<const TensorInfo> tensors, Sizes of) {
+    const TensorInfo* given = find_tensor(tensors, "a_scale");
+    if (given != nullptr && given->shape.size() == 1) {
+      SINTER_TRY(const TensorInfo* a_scale, expect_tensor(tensors, "a_scale", 1, {"F32"}));
+      SINTER_TRY_VOID(expect_shape(*a_scale, {of.rows}));
+      SINTER_TRY(const TensorInfo* b_scale, expect_tensor(tensors, "b_scale", 2, {"F32"}));
+      SINTER_TRY_VOID(expect_shape(*b_scale, {of.groups, of.n}));
+      return kQuantFp8Token;
+    }
+    SINTER_TRY(const TensorInfo* a_scale, expect_tensor(tensors, "a_scale", 2, {"F32"}));
+    SINTER_TRY_VOID(expect_shape(*a_scale, {of.rows, blocks_of(of.k)}));
+    SINTER_TRY(const TensorInfo* b_scale, expect_tensor(tensors, "b_scale", 3, {"F32"}));
+    SINTER_TRY_VOID(expect_shape(*b_scale, {of.groups, blocks_of(of.n), blocks_of(of.k)}));
+    return kQuantFp8Block;
+  }
+
+  /// An error if the request names another value than the tensors imply.
+  static Result<void> agree(const KernelRequest& request, Param param, std::int64_t implied, const TensorInfo& a) {
+    const std::int64_t named = request.values[param];
+    if (named == kUnset || named == implied) {
+      return {};
+    }
+    return make_error(ErrorCode::kInvalidRequest, fmt::format("{} is '{}', but tensor 'a' is {}: that is {}", kParams[param].name,
+                                                              kParams[param].words[static_cast<std::size_t>(named)], a.dtype,
+                                                              kParams[param].words[static_cast<std::size_t>(implied)]));
+  }
 };
 
 }  // namespace
+
+namespace grouped_gemm {
+
+std::string common_params(const KernelSpec& spec) {
+  std::string text = fmt::format(
+      "  static constexpr int kN = {};\n"
+      "  static constexpr int kK = {};\n"
+      "  static constexpr int kGroups = {};\n",
+      spec[kN], spec[kK], spec[kGroups]);
+  const std::pair<std::string_view, bool> flags[] = {
+      {"kFp8", is_fp8(spec)},
+      {"kBlockScales", spec[kQuant] == kQuantFp8Block},
+      {"kTokenScales", spec[kQuant] == kQuantFp8Token},
+      {"kHalf", spec[kDtype] == kDtypeFp16},
+      {"kTransposedB", spec[kLayout] == kLayoutKn},
+      {"kSeparateB", spec[kTensors] == kTensorsSeparate},
+      {"kBias", spec[kEpilogue] == kEpilogueBias},
+      {"kSwiglu", spec[kEpilogue] == kEpilogueSwiglu},
+  };
+  for (const auto& [name, value] : flags) {
+    text += fmt::format("  static constexpr bool {} = {};\n", name, value);
+  }
+  return text;
+}
+
+std::string beyond_plain_body(const KernelSpec& spec) {
+  if (spec[kLayout] == kLayoutKn) {
+    return "this body reads b as [n, k]; b_layout kn has bodies for sm_90a and the host";
+  }
+  if (spec[kEpilogue] == kEpilogueSwiglu) {
+    return "this body has no swiglu; epilogue swiglu has bodies for sm_90a and the host";
+  }
+  return {};
+}
+
+}  // namespace grouped_gemm
 
 const Family* grouped_gemm_family() {
   static const GroupedGemm family;

@@ -41,9 +41,6 @@ constexpr std::array kTileSizes = {
 /// Bytes of K per row and step in LDS, best first: 128 is all 32 banks; the template's swizzle knows these.
 constexpr std::array kLdsRowBytes = {128, 256, 64};
 
-bool is_fp8(const KernelSpec& spec) { return spec[kQuant] == kQuantFp8Block; }
-int element_bytes(const KernelSpec& spec) { return is_fp8(spec) ? 1 : 2; }
-
 /// Without fp8 instructions, LDS holds the operands decoded to bf16.
 int lds_element_bytes(const KernelSpec& spec) { return is_fp8(spec) && spec.arch->fp8 != Fp8Hardware::kNone ? 1 : 2; }
 
@@ -104,11 +101,11 @@ Result<void> check_tile(const KernelSpec& spec, TileShape tile) {
     return refuse(spec, fmt::format("k = {} is {} bytes per row of LDS; the swizzle against bank conflicts takes {}",
                                     tile.k, row_bytes, joined(kLdsRowBytes)));
   }
-  if (is_fp8(spec) && kScaleBlock % tile.k != 0) {
+  if (spec[kQuant] == kQuantFp8Block && kScaleBlock % tile.k != 0) {
     return refuse(spec, fmt::format("k = {} must divide the scale block of {}, so that a step has one scale", tile.k,
                                     kScaleBlock));
   }
-  const int pieces = std::min(tile.m, tile.n) * tile.k * element_bytes(spec) / kPieceBytes;
+  const int pieces = std::min(tile.m, tile.n) * tile.k * static_cast<int>(element_bytes(spec)) / kPieceBytes;
   if (pieces % kThreads != 0) {
     return refuse(spec, fmt::format("a step of its smaller operand is {} pieces of {} bytes, which {} threads cannot "
                                     "share evenly; take a larger k",
@@ -129,6 +126,11 @@ std::string_view matrix_instruction(const KernelSpec& spec) {
   if (is_fp8(spec) && spec.arch->fp8 != Fp8Hardware::kNone) {
     return spec.arch->fp8 == Fp8Hardware::kFnuz ? "v_mfma_f32_32x32x16_fp8_fp8" : "v_mfma_f32_32x32x64_f8f6f4";
   }
+  if (!is_fp8(spec) && spec[kDtype] == kDtypeFp16) {
+    return spec.arch->fp8 == Fp8Hardware::kOcp     ? "v_mfma_f32_32x32x16_f16"
+           : spec.arch->fp8 == Fp8Hardware::kFnuz ? "v_mfma_f32_32x32x8_f16"
+                                                  : "v_mfma_f32_32x32x8f16";
+  }
   if (spec.arch->fp8 == Fp8Hardware::kOcp) {
     return "v_mfma_f32_32x32x16_bf16";
   }
@@ -139,7 +141,7 @@ class AmdBody final : public Body {
  public:
   std::vector<TileShape> tiles(const KernelSpec& spec) const override {
     std::vector<TileShape> tiles;
-    if (!has_body(*spec.arch)) {
+    if (!has_body(*spec.arch) || !beyond_plain_body(spec).empty()) {
       return tiles;
     }
     for (const int row_bytes : kLdsRowBytes) {
@@ -190,15 +192,14 @@ class AmdBody final : public Body {
           fmt::format("grouped_gemm has no body for {}; AMD archs with one: gfx90a, gfx942, gfx950", spec.arch->name));
     }
     const TileShape tile = spec.tile(kTile);
+    if (const std::string lacks = beyond_plain_body(spec); !lacks.empty()) {
+      return make_error(ErrorCode::kUnsupported, fmt::format("grouped_gemm on {}: {}", spec.arch->name, lacks));
+    }
     SINTER_TRY_VOID(check_tile(spec, tile));
     const Build build = build_of(spec, tile);
     BodyPlan plan;
     plan.template_path = "grouped_gemm/amd.h";
-    plan.params = fmt::format(
-        "  static constexpr int kN = {};\n"
-        "  static constexpr int kK = {};\n"
-        "  static constexpr int kGroups = {};\n"
-        "  static constexpr bool kFp8 = {};\n"
+    plan.params = common_params(spec) + fmt::format(
         "  static constexpr bool kVskip = {};\n"
         "  static constexpr int kTileM = {};\n"
         "  static constexpr int kTileN = {};\n"
@@ -208,8 +209,8 @@ class AmdBody final : public Body {
         "  static constexpr int kSharedBytes = {};\n"
         "  static constexpr unsigned kMaxBlocks = {};\n"
         "  static constexpr int kThreads = {};\n",
-        spec[kN], spec[kK], spec[kGroups], is_fp8(spec), spec[kVskip] == kVskipOn, tile.m, tile.n, tile.k,
-        build.waves_m, build.stages, build.shared_bytes, kMaxBlocks, kThreads);
+        spec[kVskip] == kVskipOn, tile.m, tile.n, tile.k, build.waves_m, build.stages, build.shared_bytes, kMaxBlocks,
+        kThreads);
     plan.threads_per_block = kThreads;
     plan.static_shared_bytes = static_cast<std::uint32_t>(build.shared_bytes);
     plan.required_instructions = {matrix_instruction(spec)};

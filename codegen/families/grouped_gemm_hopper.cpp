@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "codegen/families/hopper_maps.h"
+
 namespace sinter::grouped_gemm {
 
 namespace {
@@ -28,10 +30,11 @@ constexpr std::int64_t kMaxStages = 6;
 /// are.
 constexpr TileShape kTilesNone[] = {{128, 256, 64}, {128, 128, 64}};
 /// 128 x 192 is as wide as two sums fit the registers. 192 x 128 by three warpgroups was 2 to 7 % slower.
-constexpr TileShape kTilesFp8Block[] = {{128, 192, 128}, {128, 128, 128}};
+constexpr TileShape kTilesFp8[] = {{128, 192, 128}, {128, 128, 128}};
+/// Half a tile of swiglu is whole buffers of 64 columns.
+constexpr TileShape kTilesFp8Swiglu[] = {{128, 128, 128}};
 
-bool is_fp8(const KernelSpec& spec) { return spec[kQuant] == kQuantFp8Block; }
-std::uint64_t element_bytes(const KernelSpec& spec) { return is_fp8(spec) ? 1 : 2; }
+std::uint64_t operand_bytes(const KernelSpec& spec) { return static_cast<std::uint64_t>(element_bytes(spec)); }
 
 /// Shared memory as the template's Layout has it.
 struct Memory {
@@ -60,33 +63,34 @@ TensorMapPlan operand_map(const KernelSpec& spec, std::size_t argument_offset) {
   return plan;
 }
 
-/// A: rows of which each group's are a part; templates/sinter_device/hopper.h says how coordinates select them.
 TensorMapPlan map_a(const KernelSpec& spec, TileShape tile) {
-  const auto k = static_cast<std::uint64_t>(spec[kK]), pitch = element_bytes(spec) * k;
   TensorMapPlan plan = operand_map(spec, offsetof(GroupedGemmArgs, a));
-  plan.rank = 4;
-  plan.sizes = {k, 1ull << 30, 1ull << 31, 1ull << 31};
-  plan.strides = {pitch, pitch, (1ull << 34) - pitch};
+  make_ragged(plan, static_cast<std::uint64_t>(spec[kK]), operand_bytes(spec));
   plan.box = {static_cast<std::uint32_t>(tile.k), kBoxRows, 1, 1};
   return plan;
 }
 
-/// B: {K, N, groups}. Rows behind N read as zeros, not as the next group's.
+/// B: {K, N, groups}, or {N, K, groups}. What lies behind N or K reads as zeros, not as the next group's.
 TensorMapPlan map_b(const KernelSpec& spec, TileShape tile) {
   const auto n = static_cast<std::uint64_t>(spec[kN]), k = static_cast<std::uint64_t>(spec[kK]);
+  const bool is_kn = spec[kLayout] == kLayoutKn;
   TensorMapPlan plan = operand_map(spec, offsetof(GroupedGemmArgs, b));
-  plan.rank = 3;
-  plan.sizes = {k, n, static_cast<std::uint64_t>(spec[kGroups])};
-  plan.strides = {element_bytes(spec) * k, element_bytes(spec) * k * n};
-  plan.box = {static_cast<std::uint32_t>(tile.k), static_cast<std::uint32_t>(tile.n), 1};
+  plan.sizes = {is_kn ? n : k, is_kn ? k : n};
+  plan.strides = {operand_bytes(spec) * plan.sizes[0]};
+  if (spec[kTensors] == kTensorsSeparate) {
+    make_separate(plan);
+  } else {
+    plan.rank = 3;
+    plan.sizes[2] = static_cast<std::uint64_t>(spec[kGroups]);
+    plan.strides[1] = operand_bytes(spec) * k * n;
+  }
+  const int rows = spec[kEpilogue] == kEpilogueSwiglu ? tile.n / 2 : tile.n;
+  plan.box = {static_cast<std::uint32_t>(is_kn ? kBoxRowBytes / 2 : tile.k), static_cast<std::uint32_t>(is_kn ? tile.k : rows), 1, 1};
   return plan;
 }
 
 std::string params(const KernelSpec& spec, TileShape tile, const Memory& memory) {
   const std::pair<std::string_view, std::int64_t> constants[] = {
-      {"kN", spec[kN]},
-      {"kK", spec[kK]},
-      {"kGroups", spec[kGroups]},
       {"kTileM", tile.m},
       {"kTileN", tile.n},
       {"kTileK", tile.k},
@@ -96,7 +100,7 @@ std::string params(const KernelSpec& spec, TileShape tile, const Memory& memory)
       {"kRegisters", kRegisters},
       {"kSharedBytes", memory.bytes()},
   };
-  std::string text = fmt::format("  static constexpr bool kFp8 = {};\n", is_fp8(spec));
+  std::string text = common_params(spec);
   for (const auto& [name, value] : constants) {
     text += fmt::format("  static constexpr int {} = {};\n", name, value);
   }
@@ -108,19 +112,25 @@ std::string params(const KernelSpec& spec, TileShape tile, const Memory& memory)
 std::vector<TileShape> hopper_tiles(const KernelSpec& spec) {
   /// Of a tensor map, bytes (cuTensorMapEncodeTiled: strides are below 2^40).
   constexpr std::uint64_t kMaxStride = (1ull << 40) - 1;
-  const std::uint64_t matrix = element_bytes(spec) * static_cast<std::uint64_t>(spec[kN]) *
+  const std::uint64_t matrix = operand_bytes(spec) * static_cast<std::uint64_t>(spec[kN]) *
                                static_cast<std::uint64_t>(spec[kK]);
   if (spec.arch->name != "sm_90a" || matrix > kMaxStride) {
     return {};
   }
+  if (is_fp8(spec) && spec[kEpilogue] == kEpilogueSwiglu) {
+    return {std::begin(kTilesFp8Swiglu), std::end(kTilesFp8Swiglu)};
+  }
   if (is_fp8(spec)) {
-    return {std::begin(kTilesFp8Block), std::end(kTilesFp8Block)};
+    return {std::begin(kTilesFp8), std::end(kTilesFp8)};
   }
   return {std::begin(kTilesNone), std::end(kTilesNone)};
 }
 
 std::int64_t hopper_columns(const KernelSpec& spec, TileShape tile) {
   const std::int64_t rest = spec[kN] % tile.n;
+  if (spec[kEpilogue] == kEpilogueSwiglu) {
+    return rest == 0 ? spec[kN] : spec[kN] - rest + tile.n;
+  }
   // As the template's Layout has it. A row of one narrow tile would be right, but fills its slots with zeros.
   const std::int64_t last = rest == 0 ? 0 : rest <= 64 ? 64 : rest <= 128 ? 128 : tile.n;
   return spec[kN] < tile.n ? tile.n : spec[kN] - rest + last;

@@ -18,8 +18,10 @@ struct MicroKernel {
   std::int64_t slot_k;   // Two bf16 side by side where the CPU multiplies pairs (AVX512-BF16), else one fp32.
 };
 
-MicroKernel micro_kernel(const Arch& arch) {
-  if (arch.has_bf16_matrix) {
+MicroKernel micro_kernel(const KernelSpec& spec) {
+  const Arch& arch = *spec.arch;
+  const bool is_fp16 = !is_fp8(spec) && spec[kDtype] == kDtypeFp16;
+  if (arch.has_bf16_matrix && !is_fp16) {  // fp16 has more bits than bf16 holds
     return {.columns = 64, .slot_k = 2};
   }
   const bool avx512 = arch.name.substr(0, 9) == "x86-64-v4";
@@ -47,7 +49,8 @@ class HostBody final : public Body {
     for (const TileShape tile : {TileShape{192, 128, 512}, TileShape{192, 256, 256}, TileShape{384, 256, 512},
                                  TileShape{384, 128, 256}, TileShape{96, 256, 512}, TileShape{96, 128, 256},
                                  TileShape{128, 128, 128}, TileShape{48, 64, 512}, TileShape{24, 64, 1024}}) {
-      if (scratch_bytes(tile, micro_kernel(*spec.arch).slot_k) <= spec.arch->max_shared_memory_bytes) {
+      const bool has_halves = spec[kEpilogue] != kEpilogueSwiglu || tile.n / 2 % micro_kernel(spec).columns == 0;
+      if (has_halves && scratch_bytes(tile, micro_kernel(spec).slot_k) <= spec.arch->max_shared_memory_bytes) {
         list.push_back(tile);
       }
     }
@@ -55,17 +58,21 @@ class HostBody final : public Body {
   }
 
   Result<BodyPlan> plan(const KernelSpec& spec) const override {
-    const bool fp8 = spec[kQuant] == kQuantFp8Block;
     const TileShape tile = spec.tile(kTile);
-    const MicroKernel micro = micro_kernel(*spec.arch);
+    const MicroKernel micro = micro_kernel(spec);
     if (tile.n % micro.columns != 0) {
       return refuse(spec, fmt::format("n {} is not a multiple of {}, the columns of the arch's micro-kernel", tile.n,
                                       micro.columns));
     }
-    const std::int64_t step = fp8 ? kScaleBlock : kVectorK;
+    if (spec[kEpilogue] == kEpilogueSwiglu && tile.n / 2 % micro.columns != 0) {
+      return refuse(spec, fmt::format("swiglu computes two halves of a tile; half of n {} is not a multiple of {}, the "
+                                      "columns of the arch's micro-kernel",
+                                      tile.n, micro.columns));
+    }
+    const std::int64_t step = is_fp8(spec) ? kScaleBlock : kVectorK;
     if (tile.k % step != 0) {
       return refuse(spec, fmt::format("k {} is not a multiple of {}, {}", tile.k, step,
-                                      fp8 ? "the columns of one scale" : "the bf16 values of one vector"));
+                                      is_fp8(spec) ? "the columns of one scale" : "the bf16 values of one vector"));
     }
     const std::int64_t scratch = scratch_bytes(tile, micro.slot_k);
     if (scratch > spec.arch->max_shared_memory_bytes) {
@@ -74,16 +81,12 @@ class HostBody final : public Body {
     }
     BodyPlan plan;
     plan.template_path = "grouped_gemm/host.h";
-    plan.params = fmt::format(
-        "  static constexpr int kN = {};\n"
-        "  static constexpr int kK = {};\n"
-        "  static constexpr int kGroups = {};\n"
+    plan.params = common_params(spec) + fmt::format(
         "  static constexpr int kTileM = {};\n"
         "  static constexpr int kTileN = {};\n"
         "  static constexpr int kTileK = {};\n"
-        "  static constexpr bool kFp8 = {};\n"
         "  static constexpr int kScratchBytes = {};\n",
-        spec[kN], spec[kK], spec[kGroups], tile.m, tile.n, tile.k, fp8, scratch);
+        tile.m, tile.n, tile.k, scratch);
     plan.dynamic_shared_bytes = static_cast<std::uint32_t>(scratch);
     return plan;
   }

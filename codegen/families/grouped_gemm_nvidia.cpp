@@ -40,8 +40,9 @@ constexpr TileLayout kTilesNone[] = {
     {128, 64, 2, 2, 3},  {64, 64, 2, 2, 4},   {32, 128, 1, 4, 4}, {16, 128, 1, 4, 4},
 };
 
-/// Here a warp has two accumulators, the sum and that of one step, so its part is half as large.
-constexpr TileLayout kTilesFp8Block[] = {
+/// Here a warp has two accumulators, the sum and that of one step, so its part is half as large. (fp8_token has one
+/// where sums of e4m3 are full fp32, and takes the same tiles.)
+constexpr TileLayout kTilesFp8[] = {
     {64, 128, 2, 2, 2}, {128, 64, 2, 2, 2}, {128, 128, 2, 4, 1},
     {64, 64, 2, 2, 3},  {32, 128, 1, 4, 3}, {16, 128, 1, 4, 4},
 };
@@ -50,9 +51,6 @@ constexpr TileLayout kTilesFp8Block[] = {
 /// whose stages are large too; small tiles gain nothing, and some then spill on sm_80.
 constexpr std::array kRowBytes = {128, 64};
 constexpr int kShortRowTile = 128 * 64;
-
-bool is_fp8(const KernelSpec& spec) { return spec[kQuant] == kQuantFp8Block; }
-int element_bytes(const KernelSpec& spec) { return is_fp8(spec) ? 1 : 2; }
 
 /// The template is tried on these; later archs run its PTX.
 bool has_body(const Arch& arch) {
@@ -67,7 +65,7 @@ std::int64_t shared_memory_limit(const Arch& arch) {
 }
 
 std::span<const TileLayout> tile_layouts(const KernelSpec& spec) {
-  return is_fp8(spec) ? std::span<const TileLayout>(kTilesFp8Block) : std::span<const TileLayout>(kTilesNone);
+  return is_fp8(spec) ? std::span<const TileLayout>(kTilesFp8) : std::span<const TileLayout>(kTilesNone);
 }
 
 /// A tile that the template can be built with.
@@ -94,7 +92,7 @@ std::optional<Build> build_of(const KernelSpec& spec, TileShape tile) {
   const auto layouts = tile_layouts(spec);
   const auto layout =
       std::find_if(layouts.begin(), layouts.end(), [&](const TileLayout& t) { return t.m == tile.m && t.n == tile.n; });
-  const int row_bytes = tile.k * element_bytes(spec);
+  const int row_bytes = tile.k * static_cast<int>(element_bytes(spec));
   if (layout == layouts.end() || std::find(kRowBytes.begin(), kRowBytes.end(), row_bytes) == kRowBytes.end() ||
       (row_bytes < kRowBytes[0] && tile.m * tile.n < kShortRowTile)) {
     return std::nullopt;
@@ -103,7 +101,7 @@ std::optional<Build> build_of(const KernelSpec& spec, TileShape tile) {
   build.layout = *layout;
   build.threads = layout->warps_m * layout->warps_n * kWarpSize;
   build.stage_bytes = std::int64_t{tile.m + tile.n} * row_bytes;
-  if (is_fp8(spec)) {
+  if (spec[kQuant] == kQuantFp8Block) {
     const std::int64_t scales = tile.m + (tile.n + kScaleBlock - 1) / kScaleBlock;
     build.stage_bytes = (build.stage_bytes + 4 * scales + 127) / 128 * 128;
   }
@@ -128,9 +126,12 @@ bool contains(const std::vector<TileShape>& tiles, TileShape tile) {
 /// Every tile of the mma.sync body that fits.
 std::vector<TileShape> mma_tiles(const KernelSpec& spec) {
   std::vector<TileShape> tiles;
+  if (!beyond_plain_body(spec).empty()) {
+    return tiles;
+  }
   for (const TileLayout& layout : tile_layouts(spec)) {
     for (const int row_bytes : kRowBytes) {
-      const TileShape tile{layout.m, layout.n, row_bytes / element_bytes(spec)};
+      const TileShape tile{layout.m, layout.n, row_bytes / static_cast<int>(element_bytes(spec))};
       const auto build = build_of(spec, tile);
       if (build && build->stages >= kMinStages && !contains(hopper_tiles(spec), tile)) {
         tiles.push_back(tile);
@@ -219,6 +220,10 @@ class NvidiaBody final : public Body {
     if (contains(hopper_tiles(spec), tile)) {
       return hopper_plan(spec);
     }
+    if (const std::string lacks = beyond_plain_body(spec); !lacks.empty()) {
+      const auto others = all_tiles(spec);
+      return refuse(spec, others.empty() ? lacks : fmt::format("tile {}x{}x{}: {}, with the tiles {}", tile.m, tile.n, tile.k, lacks, tile_names(others)));
+    }
     const auto build = build_of(spec, tile);
     if (!build) {
       return refuse(spec,
@@ -254,9 +259,6 @@ class NvidiaBody final : public Body {
  private:
   static std::string params(const KernelSpec& spec, TileShape tile, const Build& build) {
     const std::pair<std::string_view, std::int64_t> constants[] = {
-        {"kN", spec[kN]},
-        {"kK", spec[kK]},
-        {"kGroups", spec[kGroups]},
         {"kTileM", tile.m},
         {"kTileN", tile.n},
         {"kTileK", tile.k},
@@ -266,7 +268,7 @@ class NvidiaBody final : public Body {
         {"kThreads", build.threads},
         {"kSharedBytes", build.shared_bytes()},
     };
-    std::string text = fmt::format("  static constexpr bool kFp8 = {};\n", is_fp8(spec));
+    std::string text = common_params(spec);
     for (const auto& [name, value] : constants) {
       text += fmt::format("  static constexpr int {} = {};\n", name, value);
     }

@@ -10,12 +10,14 @@
 namespace sinter {
 
 const Family* grouped_gemm_family();
+const Family* grouped_wgrad_family();
 const Family* quantize_family();
 
 std::span<const Family* const> all_families() {
   static const Family* const kFamilies[] = {
       grouped_gemm_family(),
       quantize_family(),
+      grouped_wgrad_family(),
   };
   return kFamilies;
 }

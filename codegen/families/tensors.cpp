@@ -54,12 +54,29 @@ double element(const TensorView& tensor, std::int64_t index) {
     std::memcpy(&bits, tensor.data + 2 * index, sizeof bits);
     return bf16_to_double(bits);
   }
+  if (tensor.info.dtype == "F16") {
+    std::uint16_t bits;
+    std::memcpy(&bits, tensor.data + 2 * index, sizeof bits);
+    return fp16_to_double(bits);
+  }
   if (tensor.info.dtype == "F8_E4M3") {
     return e4m3_to_double(static_cast<std::uint8_t>(tensor.data[index]));
   }
   float value;
   std::memcpy(&value, tensor.data + 4 * index, sizeof value);
   return value;
+}
+
+std::vector<std::int64_t> clamped_offsets(const TensorView& offsets, std::int64_t rows) {
+  std::vector<std::int64_t> starts(offsets.bytes / sizeof(std::int32_t));
+  std::int64_t highest = 0;
+  for (std::size_t g = 0; g < starts.size(); ++g) {
+    std::int32_t value;
+    std::memcpy(&value, offsets.data + g * sizeof value, sizeof value);
+    highest = std::max(highest, std::clamp<std::int64_t>(value, 0, rows));
+    starts[g] = highest;
+  }
+  return starts;
 }
 
 void ErrorMeter::add(double out, double reference) {

@@ -34,6 +34,16 @@ inline double bf16_to_double(std::uint16_t bits) {
   return value;
 }
 
+/// IEEE half precision: 1 sign, 5 exponent (bias 15), 10 mantissa bits.
+inline double fp16_to_double(std::uint16_t bits) {
+  const int exponent = (bits >> 10) & 31, mantissa = bits & 1023;
+  const double sign = (bits & 0x8000) != 0 ? -1.0 : 1.0;
+  if (exponent == 31) {
+    return mantissa != 0 ? std::nan("") : sign * HUGE_VAL;
+  }
+  return sign * (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25));
+}
+
 /// OCP e4m3fn: 1 sign, 4 exponent (bias 7), 3 mantissa bits; 0x7f and 0xff are NaN, no infinities.
 inline double e4m3_to_double(std::uint8_t bits) {
   const int exponent = (bits >> 3) & 15;
@@ -45,8 +55,11 @@ inline double e4m3_to_double(std::uint8_t bits) {
   return sign * (exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10));
 }
 
-/// Element `index` of a BF16, F32 or F8_E4M3 tensor.
+/// Element `index` of a BF16, F16, F32 or F8_E4M3 tensor.
 double element(const TensorView& tensor, std::int64_t index);
+
+/// The rows of each group as the kernels see them: clamped to [0, rows], never decreasing.
+std::vector<std::int64_t> clamped_offsets(const TensorView& offsets, std::int64_t rows);
 
 /// Accumulates ||out - ref|| / ||ref|| over sampled elements.
 class ErrorMeter {

@@ -21,7 +21,7 @@ int main() try {
   const sinter::Request request = sinter::Request("grouped_gemm").set("n", kN).set("k", kK).set("groups", kGroups);
 
   const sinter::KernelRef kernel = runtime.get_kernel(device, request);  // compiled, or found in the cache; checked; loaded
-  const sinter_grouped_gemm_args args{a.data(), b.data(), d.data(), nullptr, nullptr, row_offsets.data(), kRows};
+  const sinter_grouped_gemm_args args{a.data(), b.data(), d.data(), nullptr, nullptr, row_offsets.data(), kRows, nullptr};
   kernel.launch(args);  // one launch for all experts
 
   const auto value = [&](int row) { return std::bit_cast<float>(std::uint32_t{d[row * kN]} << 16); };

@@ -95,7 +95,7 @@ typedef struct sinter_request {
   int64_t values[SINTER_MAX_PARAMS];
 } sinter_request;
 
-/* `family`: "grouped_gemm", "quantize". */
+/* `family`: "grouped_gemm", "grouped_wgrad", "quantize". */
 SINTER_API sinter_status sinter_request_init(sinter_request* request, const char* family, sinter_error** error);
 /* Names and values as in manifests: ("quant", "fp8_block"), ("tile", "128x128x64"), ("vskip", "off"). */
 SINTER_API sinter_status sinter_request_set(sinter_request* request, const char* name, const char* value, sinter_error** error);
@@ -194,16 +194,30 @@ SINTER_API sinter_status sinter_launch_checked(const sinter_kernel* kernel, cons
 /* --- argument structs --------------------------------------------------------------------------------------------- */
 
 /* grouped_gemm: d[r, :] = a[r, :] * b[g]^T for row_offsets[g] <= r < row_offsets[g + 1]. Row-major, contiguous device
- * pointers, 16-byte aligned. Offsets out of range or decreasing are clamped; rows of no group are left untouched. */
+ * pointers, 16-byte aligned (scales, offsets and bias: 4). Offsets out of range or decreasing are clamped; rows of no
+ * group are left untouched. */
 typedef struct sinter_grouped_gemm_args {
-  const void* a;              /* [rows, K] bf16, or e4m3 in mode fp8_block */
-  const void* b;              /* [groups, N, K], the same type */
-  void* d;                    /* [rows, N] bf16 */
-  const float* a_scale;       /* fp8_block: [rows, ceil(K / 128)], else NULL */
-  const float* b_scale;       /* fp8_block: [groups, ceil(N / 128), ceil(K / 128)], else NULL */
+  const void* a;              /* [rows, K] of d's type, or e4m3 in the modes fp8_block and fp8_token */
+  const void* b;              /* [groups, N, K] of a's type; b_layout kn: [groups, K, N];
+                                 b_tensors separate: pointers [groups], on the device */
+  void* d;                    /* [rows, N] bf16 or fp16 (dtype); epilogue swiglu: [rows, N / 2] */
+  const float* a_scale;       /* fp8_block: [rows, ceil(K / 128)]; fp8_token: [rows]; else NULL */
+  const float* b_scale;       /* fp8_block: [groups, ceil(N / 128), ceil(K / 128)]; fp8_token: [groups, N]; else NULL */
   const int32_t* row_offsets; /* [groups + 1], on the device */
   int64_t rows;               /* below 2^31 */
+  const void* bias;           /* epilogue bias: [groups, N] of d's type; else NULL */
 } sinter_grouped_gemm_args;
+
+/* grouped_wgrad: dw[g] = dy_g^T * x_g, the sum over the rows of group g; added to dw with output add_f32. dw of a group
+ * without rows becomes zeros, or is left as it is with add_f32. Pointers, alignment and offsets as above. */
+typedef struct sinter_grouped_wgrad_args {
+  const void* dy;             /* [rows, N] bf16 or fp16 (dtype) */
+  const void* x;              /* [rows, K], the same type */
+  void* dw;                   /* [groups, N, K] fp32 (output add_f32, f32) or the same type (output same);
+                                 dw_tensors separate: pointers [groups], on the device */
+  const int32_t* row_offsets; /* [groups + 1], on the device */
+  int64_t rows;               /* below 2^31 */
+} sinter_grouped_wgrad_args;
 
 /* quantize: q = e4m3(x / scale), one scale per row and 128 columns. */
 typedef struct sinter_quantize_args {

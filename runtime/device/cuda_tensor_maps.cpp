@@ -11,13 +11,22 @@ namespace sinter::cuda {
 namespace {
 
 /// CUtensorMapDataType.
-constexpr int kTypeUint8 = 0, kTypeBfloat16 = 9;
+constexpr int kTypeUint8 = 0, kTypeFloat32 = 7, kTypeBfloat16 = 9;
 /// CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill. A sector promoted to
 /// 256 bytes was as fast as 128 or none on an H200.
 constexpr int kInterleaveNone = 0, kSwizzle128Bytes = 3, kPromote256Bytes = 3, kFillZeros = 0;
 
-/// Any address that a map takes: each launch sets its own.
-constexpr std::uintptr_t kNoAddress = 4096;
+int type_of(TensorMapType type) {
+  switch (type) {
+    case TensorMapType::kBytes: return kTypeUint8;
+    case TensorMapType::kBf16: return kTypeBfloat16;
+    case TensorMapType::kF32: return kTypeFloat32;
+  }
+  return kTypeUint8;
+}
+
+/// Each launch sets the address of a map that has an argument; the others keep this one.
+constexpr std::uintptr_t kAddress = TensorMapPlan::kAllMemoryBase;
 
 }  // namespace
 
@@ -38,10 +47,9 @@ Result<TensorMaps> TensorMaps::encode(const Api& api, std::span<const TensorMapP
   }
   constexpr std::array<std::uint32_t, TensorMapPlan::kMaxRank> kEveryElement = {1, 1, 1, 1, 1};
   for (const TensorMapPlan& plan : plans) {
-    const int type = plan.type == TensorMapType::kBf16 ? kTypeBfloat16 : kTypeUint8;
     TensorMap map;
     const Status status = api.tensor_map_encode(
-        &map, type, plan.rank, reinterpret_cast<void*>(kNoAddress), plan.sizes.data(),
+        &map, type_of(plan.type), plan.rank, reinterpret_cast<void*>(kAddress), plan.sizes.data(),
         plan.strides.data(), plan.box.data(), kEveryElement.data(), kInterleaveNone, kSwizzle128Bytes, kPromote256Bytes,
         kFillZeros);
     if (status != kSuccess) {
@@ -61,9 +69,15 @@ Status TensorMaps::write(const Api& api, const void* args, std::size_t args_byte
   }
   std::byte* const to = parameter.bytes.data();
   for (std::size_t i = 0; i < count_; ++i) {
+    auto* const map = new (to + i * kTensorMapBytes) TensorMap{maps_[i]};
+    if (argument_offsets_[i] == TensorMapPlan::kAllMemory) {
+      continue;
+    }
     void* address = nullptr;
     std::memcpy(&address, static_cast<const std::byte*>(args) + argument_offsets_[i], sizeof address);
-    auto* const map = new (to + i * kTensorMapBytes) TensorMap{maps_[i]};
+    if (address == nullptr) {
+      continue;  // A tensor without elements, of which nothing is copied.
+    }
     if (const Status status = api.tensor_map_address(map, address); status != kSuccess) {
       return status;
     }

@@ -37,7 +37,9 @@ struct Layout {
 #else
   static constexpr bool kDecode = false;
 #endif
-  static constexpr MatrixType kType = P::kFp8 && !kDecode ? MatrixType::kFp8 : MatrixType::kBf16;
+  static constexpr MatrixType kType = P::kFp8 && !kDecode ? MatrixType::kFp8
+                                      : !P::kFp8 && P::kHalf ? MatrixType::kF16
+                                                             : MatrixType::kBf16;
   static constexpr int kElementBytes = P::kFp8 ? 1 : 2;
   static constexpr int kRowBytes = P::kK * kElementBytes;       ///< A row of A or B.
   static constexpr int kStepBytes = P::kTileK * kElementBytes;  ///< Of it, one step.
@@ -71,6 +73,7 @@ struct Layout {
   static constexpr int kSharedBytes = kTileBytes > kSlabBytes ? kTileBytes : kSlabBytes;
 
   static_assert(P::kThreads == 256, "four waves, one per SIMD");
+  static_assert(!P::kTransposedB && !P::kSwiglu, "this body reads B as [N, K] and has no swiglu");
   static_assert(P::kN % 8 == 0, "N is a multiple of 8: four neighbouring columns exist or not together");
   static_assert(kRowBytes % kPieceBytes == 0, "rows of A and B are whole 16-byte pieces");
   static_assert(P::kTileM % (kFragmentRows * P::kWavesM) == 0, "a wave's rows are whole fragments");
@@ -79,7 +82,7 @@ struct Layout {
                 "every thread loads the same number of pieces");
   static_assert(kLdsRowBytes == 64 || kLdsRowBytes == 128 || kLdsRowBytes == 256, "the swizzle knows these rows");
   static_assert(kFragmentsK * 2 * kLanePieces * kPieceBytes == kLdsRowBytes, "a step is whole instruction groups");
-  static_assert(!P::kFp8 || kScaleBlock % P::kTileK == 0, "a step has one scale");
+  static_assert(!P::kBlockScales || kScaleBlock % P::kTileK == 0, "a step has one scale");
   static_assert(kScaleBlock % kWaveN == 0, "the columns of a wave share one scale of B");
   static_assert(P::kTileN % kWaveSize == 0 && P::kTileN <= 4 * kWaveSize, "64 lanes store one row of the tile");
   static_assert(static_cast<long long>(P::kTileM > P::kTileN ? P::kTileM : P::kTileN) * kRowBytes < (1ll << 31),
@@ -257,7 +260,7 @@ SINTER_DEVICE void read_fragment(Fragment<Layout<P>::kType>& fragment, const Fra
   }
 }
 
-/// Adds one step of bf16: operands `a` and `b` are the wave's rows in LDS.
+/// Adds one step: operands `a` and `b` are the wave's rows in LDS.
 template <class P>
 SINTER_DEVICE void multiply_step(Sums<P>& sums, const FragmentSource<P>& source, const U8* a, const U8* b) {
   using L = Layout<P>;
@@ -306,13 +309,22 @@ SINTER_DEVICE void multiply_step_scaled(Sums<P>& sums, const FragmentSource<P>& 
   }
 }
 
+/// The matrix of a group.
+template <class P>
+SINTER_DEVICE Global<const U8>* matrix_b(const Args& args, int group) {
+  if constexpr (P::kSeparateB) {
+    return uniform(reinterpret_cast<Global<U8>*>(((Global<const U64>*)args.b)[group]));
+  } else {
+    return (Global<const U8>*)args.b + static_cast<long long>(group) * P::kN * Layout<P>::kRowBytes;
+  }
+}
+
 /// Computes a tile into `sums`. All threads; ends with a barrier, so the LDS is free.
 template <class P>
 SINTER_DEVICE void compute(Sums<P>& sums, const Args& args, const Tile& tile, U8* lds, int wave_m, int wave_n) {
   using L = Layout<P>;
   Global<const U8>* a = (Global<const U8>*)args.a + static_cast<long long>(tile.row) * L::kRowBytes;
-  Global<const U8>* b =
-      (Global<const U8>*)args.b + (static_cast<long long>(tile.group) * P::kN + tile.column) * L::kRowBytes;
+  Global<const U8>* b = matrix_b<P>(args, tile.group) + static_cast<long long>(tile.column) * L::kRowBytes;
   Share<P, P::kTileM> share_a;
   Share<P, P::kTileN> share_b;
   locate(share_a, min(tile.rows, P::kTileM));
@@ -320,7 +332,7 @@ SINTER_DEVICE void compute(Sums<P>& sums, const Args& args, const Tile& tile, U8
   const FragmentSource<P> fragments = locate_fragments<P>();
   ScaleSource<P> scale_source;
   Scales<P> scales, next_scales;
-  if constexpr (P::kFp8) scale_source = locate_scales<P>(args, tile, wave_m, wave_n);
+  if constexpr (P::kBlockScales) scale_source = locate_scales<P>(args, tile, wave_m, wave_n);
 
 #pragma unroll
   for (int i = 0; i < L::kFragmentsM; ++i) {
@@ -330,7 +342,7 @@ SINTER_DEVICE void compute(Sums<P>& sums, const Args& args, const Tile& tile, U8
 
   load(share_a, a, L::kSteps == 1);
   load(share_b, b, L::kSteps == 1);
-  if constexpr (P::kFp8) load_scales<P>(scales, scale_source, 0);
+  if constexpr (P::kBlockScales) load_scales<P>(scales, scale_source, 0);
   store_shared(share_a, lds);
   store_shared(share_b, lds + P::kTileM * L::kLdsRowBytes);
   block_barrier();
@@ -344,12 +356,12 @@ SINTER_DEVICE void compute(Sums<P>& sums, const Args& args, const Tile& tile, U8
       b += L::kStepBytes;
       load(share_a, a, step + 2 == L::kSteps);
       load(share_b, b, step + 2 == L::kSteps);
-      if constexpr (P::kFp8) load_scales<P>(next_scales, scale_source, step + 1);
+      if constexpr (P::kBlockScales) load_scales<P>(next_scales, scale_source, step + 1);
       schedule_barrier();  // Else they are scheduled just before their use, and nothing hides their latency.
     }
     const U8* wave_a = stage + wave_m * L::kLdsRowBytes;
     const U8* wave_b = stage + (P::kTileM + wave_n) * L::kLdsRowBytes;
-    if constexpr (P::kFp8) {
+    if constexpr (P::kBlockScales) {
       multiply_step_scaled<P>(sums, fragments, wave_a, wave_b, scales);
     } else {
       multiply_step<P>(sums, fragments, wave_a, wave_b);
@@ -363,7 +375,7 @@ SINTER_DEVICE void compute(Sums<P>& sums, const Args& args, const Tile& tile, U8
       }
       store_shared(share_a, stage);
       store_shared(share_b, stage + P::kTileM * L::kLdsRowBytes);
-      if constexpr (P::kFp8) scales = next_scales;
+      if constexpr (P::kBlockScales) scales = next_scales;
     }
     block_barrier();
   }
@@ -387,7 +399,47 @@ struct LaneValue<8> {
   using Type = U64;
 };
 
-/// Rounds the sums to bf16 and stores them, slab by slab, through LDS: a store instruction writes one row.
+/// Applies the scales of fp8_token, and the bias.
+template <class P>
+SINTER_DEVICE void finish(Sums<P>& sums, const Args& args, const Tile& tile, int wave_m, int wave_n) {
+  using L = Layout<P>;
+  const int lane = thread_index() % kWaveSize, half = lane / kFragmentRows;
+  float row_scale[L::kFragmentsM];
+#pragma unroll
+  for (int i = 0; i < L::kFragmentsM; ++i) {
+    const int row = tile.row + min(wave_m + i * kFragmentRows + lane % kFragmentRows, tile.rows - 1);
+    row_scale[i] = P::kTokenScales ? ((Global<const float>*)args.a_scale)[row] * kFp8ProductScale : 1.0f;
+  }
+  const long long first = static_cast<long long>(tile.group) * P::kN;
+#pragma unroll
+  for (int j = 0; j < L::kFragmentsN; ++j) {
+#pragma unroll
+    for (int r = 0; r < 16; ++r) {
+      const int column = min(tile.column + wave_n + j * kFragmentRows + 8 * (r / 4) + 4 * half + r % 4, P::kN - 1);
+      float scale = 1, bias = 0;
+      if constexpr (P::kTokenScales) scale = ((Global<const float>*)args.b_scale)[first + column];
+      if constexpr (P::kBias) {
+        const U16 bits = ((Global<const U16>*)args.bias)[first + column];
+        bias = P::kHalf ? f16_to_f32(bits) : bf16_to_f32(bits);
+      }
+#pragma unroll
+      for (int i = 0; i < L::kFragmentsM; ++i) {
+        float value = sums.value[i][j][r];
+        if constexpr (P::kTokenScales) value *= row_scale[i] * scale;
+        if constexpr (P::kBias) value += bias;
+        sums.value[i][j][r] = value;
+      }
+    }
+  }
+}
+
+/// Rounds to D's type.
+template <class P>
+SINTER_DEVICE U32 rounded(float value) {
+  return P::kHalf ? f32_to_f16(value) : f32_to_bf16(value);
+}
+
+/// Rounds the sums and stores them, slab by slab, through LDS: a store instruction writes one row.
 template <class P>
 SINTER_DEVICE void store_tile(const Sums<P>& sums, const Args& args, const Tile& tile, U8* lds, int wave, int wave_m,
                               int wave_n) {
@@ -410,8 +462,8 @@ SINTER_DEVICE void store_tile(const Sums<P>& sums, const Args& args, const Tile&
 #pragma unroll
       for (int r = 0; r < 16; r += 4) {
         const F32x16 v = sums.value[i][j];
-        const U32 low = f32_to_bf16(v[r]) | (f32_to_bf16(v[r + 1]) << 16);
-        const U32 high = f32_to_bf16(v[r + 2]) | (f32_to_bf16(v[r + 3]) << 16);
+        const U32 low = rounded<P>(v[r]) | (rounded<P>(v[r + 1]) << 16);
+        const U32 high = rounded<P>(v[r + 2]) | (rounded<P>(v[r + 3]) << 16);
         *reinterpret_cast<U32x2*>(row + (j * kFragmentRows + 2 * r) * 2) = U32x2{low, high};
       }
     }
@@ -444,6 +496,7 @@ SINTER_DEVICE void run(const Args& args) {
     }
     Sums<P> sums;
     compute<P>(sums, args, tile, lds, wave_m, wave_n);
+    if constexpr (P::kTokenScales || P::kBias) finish<P>(sums, args, tile, wave_m, wave_n);
     store_tile<P>(sums, args, tile, lds, wave, wave_m, wave_n);
   }
 }

@@ -3,12 +3,40 @@
 
 // What a warpgroup computes of a tile: 64 rows of it, step by step out of the ring.
 //
+// fp8_token: the matrix unit keeps few bits of e4m3 products, so that no sum of it is longer than kRunSteps steps; then
+// it is added in fp32.
+//
 // fp8_block: the products of one step, which is one scale block, are summed on their own, since the matrix unit keeps
 // few bits of e4m3 products; then they are scaled and added in fp32. While one warpgroup adds, the other multiplies.
 
-#include "grouped_gemm/hopper_ring.h"
+#include "grouped_gemm/hopper_layout.h"
 
 namespace sinter {
+
+/// The operands of a step for rows 64 * band to + 63 of the tile.
+struct StepOperands {
+  U64 a, b;
+};
+template <class P>
+SINTER_DEVICE StepOperands operands_of(const RingPlace& place, int band) {
+  using L = Layout<P>;
+  const U32 slot = slot_of<L>(place), b = slot + L::kSlotB;
+  return {operand(slot + static_cast<U32>(band * L::kBandBytes)),
+          P::kTransposedB ? transposed_operand(b, L::kBoxBytes) : operand(b)};
+}
+
+/// sum = the products of one of a step's kDepths parts of K, plus sum if `accumulate`.
+template <class P, int kSums>
+SINTER_DEVICE void multiply_depth(float (&sum)[kSums], const StepOperands& step, int depth, bool accumulate) {
+  const U64 a = advance(step.a, depth * 32), b = advance(step.b, depth * (P::kTransposedB ? 16 * 128 : 32));
+  if constexpr (P::kFp8) {
+    multiply_e4m3(sum, a, b, accumulate);
+  } else if constexpr (P::kHalf) {
+    multiply_f16<false, P::kTransposedB>(sum, a, b, accumulate);
+  } else {
+    multiply_bf16<false, P::kTransposedB>(sum, a, b, accumulate);
+  }
+}
 
 /// sum = the warpgroup's rows of the tile, of kColumns columns. The slot of `place` is full, before and after.
 template <class P, int kColumns>
@@ -17,23 +45,66 @@ SINTER_DEVICE void multiply_tile(float (&sum)[kColumns / 2], RingPlace& place, i
   RingPlace before = place;
 #pragma unroll 1
   for (int step = 0; step < L::kSteps; ++step) {
-    const U32 slot = slot_of<P>(place);
-    const U64 a = operand(slot + static_cast<U32>(band * L::kBandBytes)), b = operand(slot + L::kSlotB);
+    const StepOperands operands = operands_of<P>(place, band);
     products_begin();
 #pragma unroll
     for (int depth = 0; depth < L::kDepths; ++depth) {
-      multiply_bf16(sum, advance(a, depth * 32), advance(b, depth * 32), (step | depth) != 0);
+      multiply_depth<P>(sum, operands, depth, (step | depth) != 0);
     }
     products_commit();
     products_wait<1>();  // this step runs on; the one before has read its slot
-    if (step > 0) release<P>(before, lane);
+    if (step > 0) release<L>(before, lane);
     before = place;
-    go_on<P>(place);
-    phase_wait(full_barrier<P>(place), place.parity);
+    go_on<L>(place);
+    phase_wait(full_barrier<L>(place), place.parity);
   }
   products_wait<0>();
   settle(sum);
-  release<P>(before, lane);
+  release<L>(before, lane);
+}
+
+// --- fp8_token -------------------------------------------------------------------------------------------------------
+
+/// Steps that the matrix unit sums by itself: 256 products.
+inline constexpr int kRunSteps = 2;
+
+/// Adds the products of kLength steps to `sum`.
+template <class P, int kLength, int kSums>
+SINTER_DEVICE void multiply_run(float (&sum)[kSums], RingPlace& place, int band, int lane) {
+  using L = Layout<P>;
+  float part[kSums];
+  RingPlace before = place;
+#pragma unroll
+  for (int step = 0; step < kLength; ++step) {
+    const StepOperands operands = operands_of<P>(place, band);
+    products_begin();
+#pragma unroll
+    for (int depth = 0; depth < L::kDepths; ++depth) multiply_depth<P>(part, operands, depth, (step | depth) != 0);
+    products_commit();
+    if (step > 0) {
+      products_wait<1>();
+      release<L>(before, lane);
+    }
+    before = place;
+    go_on<L>(place);
+    phase_wait(full_barrier<L>(place), place.parity);
+  }
+  products_wait<0>();
+  settle(part);
+  release<L>(before, lane);
+#pragma unroll
+  for (int i = 0; i < kSums; ++i) sum[i] += part[i];
+}
+
+/// The same as multiply_tile() for fp8_token, without the scales.
+template <class P, int kColumns>
+SINTER_DEVICE void multiply_runs(float (&sum)[kColumns / 2], RingPlace& place, int band, int lane) {
+  constexpr int kSteps = Layout<P>::kSteps;
+#pragma unroll
+  for (int i = 0; i < kColumns / 2; ++i) sum[i] = 0;
+#pragma unroll 1
+  for (int run = 0; run < kSteps / kRunSteps; ++run) multiply_run<P, kRunSteps>(sum, place, band, lane);
+  if constexpr (kSteps % kRunSteps != 0) multiply_run<P, kSteps % kRunSteps>(sum, place, band, lane);
 }
 
 // --- fp8_block -------------------------------------------------------------------------------------------------------
@@ -140,22 +211,19 @@ SINTER_DEVICE void multiply_scaled_tile(float (&sum)[kColumns / 2], const Groupe
     const Scales<P> later = load_scales<P>(source, first + kQuad, lane);
 #pragma unroll 1
     for (int step = first; step < first + kQuad && step < L::kSteps; ++step) {
-      const U32 slot = slot_of<P>(place);
-      const U64 a = operand(slot + static_cast<U32>(band * L::kBandBytes)), b = operand(slot + L::kSlotB);
+      const StepOperands operands = operands_of<P>(place, band);
       products_begin();
 #pragma unroll
-      for (int depth = 0; depth < L::kDepths; ++depth) {
-        multiply_e4m3(part, advance(a, depth * 32), advance(b, depth * 32), depth != 0);
-      }
+      for (int depth = 0; depth < L::kDepths; ++depth) multiply_depth<P>(part, operands, depth, depth != 0);
       products_commit();
       // What the next products need is waited for beside these, which leaves more time for the sums between them.
       const Scales<P> now = scales_of<P>(scales, step - first, lane);
       const RingPlace read = place;
-      go_on<P>(place);
-      phase_wait(full_barrier<P>(place), place.parity);
+      go_on<L>(place);
+      phase_wait(full_barrier<L>(place), place.parity);
       products_wait<0>();
       settle(part);
-      release<P>(read, lane);
+      release<L>(read, lane);
       add_scaled<P, kColumns>(sum, part, now, odd);
     }
     scales = later;

@@ -9,7 +9,8 @@
 // instruction's depth ahead.
 //
 // fp8_block: the products of one step are summed on their own, then scaled and added in fp32. Steps are at most one
-// scale block long, so no sum of the matrix unit, which keeps few bits of e4m3 products, is longer than 128.
+// scale block long, so no sum of the matrix unit, which keeps few bits of e4m3 products, is longer than 128. fp8_token
+// does the same without scales where e4m3 is what the matrix unit multiplies; it scales once, at the end.
 //
 // Every element of D is one chain of sums over K in ascending order, whatever else is in its tile or its launch.
 
@@ -32,9 +33,10 @@ struct Layout {
   static_assert(P::kN > 0 && P::kK > 0 && P::kGroups > 0, "sizes are positive");
   static_assert(P::kN % 8 == 0, "a row of D is whole 16-byte chunks");
   static_assert(P::kK % kChunkElements == 0, "a row of A or B is whole 16-byte chunks");
-  static_assert(!P::kFp8 || kScaleBlock % P::kTileK == 0, "a step lies in one scale block");
+  static_assert(!P::kBlockScales || kScaleBlock % P::kTileK == 0, "a step lies in one scale block");
   static_assert(P::kTileN % kScaleBlock == 0 || kScaleBlock % P::kTileN == 0, "warps do not straddle scales of B");
   static_assert(P::kStages >= 2, "one stage is read while another is filled");
+  static_assert(!P::kTransposedB && !P::kSwiglu, "this body reads B as [N, K] and has no swiglu");
 
   // Warps and fragments.
   static constexpr int kWarpTileM = P::kTileM / P::kWarpsM;
@@ -71,7 +73,7 @@ struct Layout {
   static constexpr int kStageB = P::kTileM * kRowBytes;
   static constexpr int kStageScaleA = kStageB + P::kTileN * kRowBytes;
   static constexpr int kStageScaleB = kStageScaleA + 4 * P::kTileM;
-  static constexpr int kStageBytes = P::kFp8 ? (kStageScaleB + 4 * kTileScalesB + 127) / 128 * 128 : kStageScaleA;
+  static constexpr int kStageBytes = P::kBlockScales ? (kStageScaleB + 4 * kTileScalesB + 127) / 128 * 128 : kStageScaleA;
   static constexpr int kTable = P::kStages * kStageBytes;
   static constexpr int kSharedBytes = kTable + 8 * (P::kGroups + 1) + 8 * (P::kThreads / kWarpSize);
   static_assert(kSharedBytes == P::kSharedBytes, "the plan's shared memory is this layout");
@@ -126,9 +128,13 @@ SINTER_DEVICE void begin_tile(Source<P>& source, const GroupTable& table, const 
   source.rows = tile.rows - row;
   source.columns = P::kN - tile.column - column;
   source.a = static_cast<const U8*>(args.a) + (static_cast<long long>(tile.row) + row) * L::kPitch + chunk * 16;
-  source.b = static_cast<const U8*>(args.b) +
-             (static_cast<long long>(tile.group) * P::kN + tile.column + column) * L::kPitch + chunk * 16;
-  if constexpr (P::kFp8) {
+  if constexpr (P::kSeparateB) {
+    source.b = static_cast<const U8* const*>(args.b)[tile.group];
+  } else {
+    source.b = static_cast<const U8*>(args.b) + static_cast<long long>(tile.group) * P::kN * L::kPitch;
+  }
+  source.b += (static_cast<long long>(tile.column) + column) * L::kPitch + chunk * 16;
+  if constexpr (P::kBlockScales) {
     const int scale_column = tile.column / kScaleBlock;
     source.tile_rows = tile.rows;
     source.scale_columns = L::kScaleBlocksN - scale_column;
@@ -193,7 +199,7 @@ SINTER_DEVICE void copy_part(const Source<P>& source, U32 stage) {
       copy_async_16(to + first * L::kRowBytes, source.b + column * L::kPitch, in_row && column < source.columns);
     }
   }
-  if constexpr (P::kFp8 && kPart == 0) copy_scales<P>(source, stage);
+  if constexpr (P::kBlockScales && kPart == 0) copy_scales<P>(source, stage);
 }
 
 // --- compute ---------------------------------------------------------------------------------------------------------
@@ -285,6 +291,8 @@ SINTER_DEVICE void multiply(Accumulator<P>& sum, const Fragments<P>& in) {
       for (int j = 0; j < L::kFragmentsN; ++j) {
         if constexpr (P::kFp8) {
           mma_e4m3(sum.c[i][j], in.a[i], in.b[j]);
+        } else if constexpr (P::kHalf) {
+          mma_f16(sum.c[i][j], in.a[i], in.b[j]);
         } else {
           mma_bf16(sum.c[i][j], in.a[i], in.b[j]);
         }
@@ -292,6 +300,9 @@ SINTER_DEVICE void multiply(Accumulator<P>& sum, const Fragments<P>& in) {
     }
   }
 }
+
+/// What products of decoded e4m3 must be multiplied with.
+inline constexpr float kUndoDecode = kHasE4m3Mma ? 1.0f : 1.0f / (kE4m3DecodeFactor * kE4m3DecodeFactor);
 
 /// Scales of a step for the rows of this lane: one of A times the one of B.
 template <class P>
@@ -302,7 +313,6 @@ struct Scales {
 template <class P>
 SINTER_DEVICE void load_scales(Scales<P>& to, const WarpPlace& place, U32 stage) {
   using L = Layout<P>;
-  constexpr float kUndoDecode = kHasE4m3Mma ? 1.0f : 1.0f / (kE4m3DecodeFactor * kE4m3DecodeFactor);
   const int row = place.row + thread_index() % kWarpSize / 4;
   const float b = load_shared_float(stage + L::kStageScaleB + place.column / kScaleBlock * 4) * kUndoDecode;
 #pragma unroll
@@ -325,7 +335,63 @@ SINTER_DEVICE void add_scaled(Accumulator<P>& sum, const Accumulator<P>& part, c
   }
 }
 
-// --- store -----------------------------------------------------------------------------------------------------------
+/// sum += part.
+template <class P>
+SINTER_DEVICE void add(Accumulator<P>& sum, const Accumulator<P>& part) {
+#pragma unroll
+  for (int i = 0; i < Layout<P>::kFragmentsM; ++i) {
+#pragma unroll
+    for (int j = 0; j < Layout<P>::kFragmentsN; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sum.c[i][j][e] += part.c[i][j][e];
+    }
+  }
+}
+
+// --- epilogue and store ----------------------------------------------------------------------------------------------
+
+/// Applies the scales of fp8_token, and the bias.
+template <class P>
+SINTER_DEVICE void finish(Accumulator<P>& sum, const Args& args, const Tile& tile, const WarpPlace& place) {
+  using L = Layout<P>;
+  const int lane = thread_index() % kWarpSize;
+  const int row = place.row + lane / 4, column = tile.column + place.column + lane % 4 * (2 * L::kFragmentsN);
+  float row_scale[L::kFragmentsM][2];
+#pragma unroll
+  for (int i = 0; i < 2 * L::kFragmentsM; ++i) {
+    const int inside = row + 8 * i < tile.rows ? row + 8 * i : tile.rows - 1;
+    row_scale[i / 2][i % 2] = P::kTokenScales ? args.a_scale[tile.row + inside] * kUndoDecode : 1.0f;
+  }
+#pragma unroll
+  for (int j = 0; j < L::kFragmentsN; ++j) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int inside = column + 2 * j + e < P::kN ? column + 2 * j + e : P::kN - 1;
+      const long long at = static_cast<long long>(tile.group) * P::kN + inside;
+      float scale = 1, bias = 0;
+      if constexpr (P::kTokenScales) scale = args.b_scale[at];
+      if constexpr (P::kBias) {
+        const U16 bits = static_cast<const U16*>(args.bias)[at];
+        bias = P::kHalf ? f16_float(bits) : bits_float(static_cast<U32>(bits) << 16);
+      }
+#pragma unroll
+      for (int i = 0; i < L::kFragmentsM; ++i) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          float& value = sum.c[i][j][2 * half + e];
+          if constexpr (P::kTokenScales) value *= row_scale[i][half] * scale;
+          if constexpr (P::kBias) value += bias;
+        }
+      }
+    }
+  }
+}
+
+/// Two neighbours in a row of D.
+template <class P>
+SINTER_DEVICE U32 rounded(float low, float high) {
+  return P::kHalf ? f16x2(low, high) : bf16x2(low, high);
+}
 
 template <class P>
 SINTER_DEVICE void store_tile(void* d, const Accumulator<P>& sum, const Tile& tile, const WarpPlace& place) {
@@ -345,8 +411,9 @@ SINTER_DEVICE void store_tile(void* d, const Accumulator<P>& sum, const Tile& ti
         if (column + 2 * j >= P::kN) continue;
         const auto& c = sum.c[i];
         *reinterpret_cast<Vec16*>(to + static_cast<long long>(row) * P::kN + 2 * j) = {
-            bf16x2(c[j][2 * half], c[j][2 * half + 1]), bf16x2(c[j + 1][2 * half], c[j + 1][2 * half + 1]),
-            bf16x2(c[j + 2][2 * half], c[j + 2][2 * half + 1]), bf16x2(c[j + 3][2 * half], c[j + 3][2 * half + 1])};
+            rounded<P>(c[j][2 * half], c[j][2 * half + 1]), rounded<P>(c[j + 1][2 * half], c[j + 1][2 * half + 1]),
+            rounded<P>(c[j + 2][2 * half], c[j + 2][2 * half + 1]),
+            rounded<P>(c[j + 3][2 * half], c[j + 3][2 * half + 1])};
       }
     }
   }
@@ -422,17 +489,23 @@ SINTER_DEVICE void run(const Args& args) {
     Accumulator<P> sum = {};
 #pragma unroll 1
     for (int step = 0; step < L::kSteps; ++step) {
-      if constexpr (P::kFp8) {
+      if constexpr (P::kBlockScales) {
         Accumulator<P> part = {};
         Scales<P> scales;
         load_scales<P>(scales, place, pipe.read);
         run_depth<P, 0>(pipe, part, place, table, args);
         add_scaled<P>(sum, part, scales);
+      } else if constexpr (P::kTokenScales && kHasE4m3Mma) {
+        Accumulator<P> part = {};
+        run_depth<P, 0>(pipe, part, place, table, args);
+        add<P>(sum, part);
       } else {
         run_depth<P, 0>(pipe, sum, place, table, args);
       }
     }
-    store_tile<P>(args.d, sum, find_tile<P>(cursor, table), place);
+    const Tile tile = find_tile<P>(cursor, table);
+    if constexpr (P::kTokenScales || P::kBias) finish<P>(sum, args, tile, place);
+    store_tile<P>(args.d, sum, tile, place);
   }
   copy_async_wait<0>();
 }

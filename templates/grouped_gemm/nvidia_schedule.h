@@ -55,26 +55,30 @@ SINTER_DEVICE int exclusive_scan(int value, int* warp_totals) {
   return before;
 }
 
-/// Fills the table. Each thread does a run of neighbouring groups, then what came before the run is added.
-/// `scratch` is shared memory, two ints for each warp.
+/// Writes the offsets to `starts`, clamped to [0, rows] and made non-decreasing. Each thread does a run of neighbouring
+/// groups, then what came before the run is added. All threads call; `scratch` is shared memory, an int for each warp.
+template <class P>
+SINTER_DEVICE void clamp_offsets(int* starts, const int* row_offsets, int rows, int* scratch) {
+  constexpr int kRun = (P::kGroups + P::kThreads) / P::kThreads;
+  const int first = thread_index() * kRun;
+  int highest = 0;
+  for (int g = first; g < first + kRun && g <= P::kGroups; ++g) {
+    int offset = row_offsets[g];
+    offset = offset > rows ? rows : offset;
+    highest = Maximum::of(highest, offset);
+    starts[g] = highest;
+  }
+  const int highest_before = exclusive_scan<Maximum, P::kThreads>(highest, scratch);
+  for (int g = first; g < first + kRun && g <= P::kGroups; ++g) starts[g] = Maximum::of(starts[g], highest_before);
+  barrier();
+}
+
+/// Fills the table. All threads call. `scratch` is shared memory, two ints for each warp.
 template <class P>
 SINTER_DEVICE void build_group_table(const GroupTable& table, const GroupedGemmArgs& args, int* scratch) {
   constexpr int kRun = (P::kGroups + P::kThreads) / P::kThreads;
   const int first = thread_index() * kRun;
-  const int rows = static_cast<int>(args.rows);
-
-  int highest = 0;
-  for (int g = first; g < first + kRun && g <= P::kGroups; ++g) {
-    int offset = args.row_offsets[g];
-    offset = offset > rows ? rows : offset;
-    highest = Maximum::of(highest, offset);
-    table.row[g] = highest;
-  }
-  const int highest_before = exclusive_scan<Maximum, P::kThreads>(highest, scratch);
-  for (int g = first; g < first + kRun && g <= P::kGroups; ++g) {
-    table.row[g] = Maximum::of(table.row[g], highest_before);
-  }
-  barrier();
+  clamp_offsets<P>(table.row, args.row_offsets, static_cast<int>(args.rows), scratch);
 
   int tiles = 0;
   for (int g = first; g < first + kRun && g < P::kGroups; ++g) {

@@ -106,6 +106,13 @@ SINTER_DEVICE U32 f32_to_bf16(float value) {
   return value != value ? quiet : rounded;
 }
 
+/// Rounds to fp16, to nearest, ties to even; what is too large becomes infinity.
+SINTER_DEVICE U32 f32_to_f16(float value) { return bits<U16>(static_cast<_Float16>(value)); }
+
+/// The value of bf16 and of fp16 bits.
+SINTER_DEVICE float bf16_to_f32(U16 value) { return bits<float>(static_cast<U32>(value) << 16); }
+SINTER_DEVICE float f16_to_f32(U16 value) { return static_cast<float>(bits<_Float16>(value)); }
+
 }  // namespace sinter
 
 #define SINTER_KERNEL(name, P)                                                                            \

@@ -15,7 +15,7 @@
 namespace sinter {
 
 /// Type that the matrix instruction reads.
-enum class MatrixType { kBf16, kFp8 };
+enum class MatrixType { kBf16, kF16, kFp8 };
 
 // Pieces of 16 bytes that one lane gives to one instruction group.
 #if defined(__gfx950__)
@@ -42,6 +42,18 @@ SINTER_DEVICE void multiply_add(F32x16& acc, const Fragment<MatrixType::kBf16>& 
   const U32x4 x4 = x.piece[0], y4 = y.piece[0];
   acc = __builtin_amdgcn_mfma_f32_32x32x8bf16_1k(bits<Bf16x4>(x4.xy), bits<Bf16x4>(y4.xy), acc, 0, 0, 0);
   acc = __builtin_amdgcn_mfma_f32_32x32x8bf16_1k(bits<Bf16x4>(x4.zw), bits<Bf16x4>(y4.zw), acc, 0, 0, 0);
+#endif
+}
+
+SINTER_DEVICE void multiply_add(F32x16& acc, const Fragment<MatrixType::kF16>& x, const Fragment<MatrixType::kF16>& y) {
+#if defined(__gfx950__)
+  typedef _Float16 F16x8 __attribute__((ext_vector_type(8)));
+  acc = __builtin_amdgcn_mfma_f32_32x32x16_f16(bits<F16x8>(x.piece[0]), bits<F16x8>(y.piece[0]), acc, 0, 0, 0);
+#else
+  typedef _Float16 F16x4 __attribute__((ext_vector_type(4)));
+  const U32x4 x4 = x.piece[0], y4 = y.piece[0];
+  acc = __builtin_amdgcn_mfma_f32_32x32x8f16(bits<F16x4>(x4.xy), bits<F16x4>(y4.xy), acc, 0, 0, 0);
+  acc = __builtin_amdgcn_mfma_f32_32x32x8f16(bits<F16x4>(x4.zw), bits<F16x4>(y4.zw), acc, 0, 0, 0);
 #endif
 }
 

@@ -114,6 +114,72 @@ SINTER_DEVICE void load_ragged_box(U32 to, const TensorMap& map, U32 barrier, in
       : "memory");
 }
 
+/// Where a map of all memory has the tensor at an address: its last two coordinates.
+///
+/// Such a map begins at kAllMemoryBase and has, behind a tensor's own two dimensions, one of 2^24 with a stride of 16
+/// bytes and one of 2^29 with a stride of 2^28: so one map serves tensors at any address. REQUIRES: 16-byte aligned; at
+/// least one element of a box that is loaded is inside the tensor (else the copy engine touches where the map begins).
+struct TensorPlace {
+  int low, high;
+};
+inline constexpr U64 kAllMemoryBase = 4096;
+SINTER_DEVICE TensorPlace place_of_tensor(const void* tensor) {
+  const U64 chunk = (reinterpret_cast<U64>(tensor) - kAllMemoryBase) >> 4;
+  return {static_cast<int>(chunk & 0xffffff), static_cast<int>(chunk >> 24)};
+}
+
+/// Copies a box of the tensor at `place`, as load_box() does.
+SINTER_DEVICE void load_box_at(U32 to, const TensorMap& map, U32 barrier, int x, int y, TensorPlace place) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(to),
+      "l"(&map), "r"(barrier), "r"(x), "r"(y), "r"(place.low), "r"(place.high)
+      : "memory");
+}
+
+// --- tensor copies to memory: one thread starts each; the copies of a thread are in groups ---------------------------
+
+/// Makes this thread's writes to shared memory known to the copy engine. Then a barrier, then the copy.
+SINTER_DEVICE void publish_to_copies() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+/// Copies a box from shared memory, or adds it (fp32), but for its elements outside the tensor.
+SINTER_DEVICE void store_box(U32 from, const TensorMap& map, int x, int y, int z) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%2, %3, %4}], [%1];" ::"l"(&map), "r"(from),
+               "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
+SINTER_DEVICE void add_box(U32 from, const TensorMap& map, int x, int y, int z) {
+  asm volatile("cp.reduce.async.bulk.tensor.3d.global.shared::cta.add.tile.bulk_group [%0, {%2, %3, %4}], [%1];" ::"l"(
+                   &map),
+               "r"(from), "r"(x), "r"(y), "r"(z)
+               : "memory");
+}
+SINTER_DEVICE void store_box_at(U32 from, const TensorMap& map, int x, int y, TensorPlace place) {
+  asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(&map),
+               "r"(from), "r"(x), "r"(y), "r"(place.low), "r"(place.high)
+               : "memory");
+}
+SINTER_DEVICE void add_box_at(U32 from, const TensorMap& map, int x, int y, TensorPlace place) {
+  asm volatile("cp.reduce.async.bulk.tensor.4d.global.shared::cta.add.tile.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::
+                   "l"(&map),
+               "r"(from), "r"(x), "r"(y), "r"(place.low), "r"(place.high)
+               : "memory");
+}
+
+/// Closes the group of copies that this thread started since the last call.
+SINTER_DEVICE void box_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+
+/// Waits until all but the kPending youngest groups of this thread have read their shared memory.
+template <int kPending>
+SINTER_DEVICE void box_wait_read() {
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(kPending) : "memory");
+}
+
+/// Two fp32 to shared memory; `address` is a multiple of 8.
+SINTER_DEVICE void store_shared_8(U32 address, float first, float second) {
+  asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(address), "f"(first), "f"(second) : "memory");
+}
+
 /// Four 8 x 16-byte matrices of fragments to shared memory; lanes 8 i to 8 i + 7 give the addresses of the rows of
 /// matrix i.
 SINTER_DEVICE void store_matrices(U32 address, U32 m0, U32 m1, U32 m2, U32 m3) {
@@ -141,6 +207,14 @@ SINTER_DEVICE U64 operand(U32 address) {
   constexpr U64 kEightRows = static_cast<U64>(1024 >> 4) << 32;
   constexpr U64 kLeadingUnused = 1ull << 16;
   return kSwizzle128 | kEightRows | kLeadingUnused | (address >> 4);
+}
+
+/// The same for an operand whose rows of 128 bytes lie along its rows or columns, not along K: boxes of so many of K
+/// one after the other, `box_bytes` each, for every 64 elements. 16 of K are 2048 bytes.
+SINTER_DEVICE U64 transposed_operand(U32 address, int box_bytes) {
+  constexpr U64 kSwizzle128 = 1ull << 62;
+  constexpr U64 kEightRows = static_cast<U64>(1024 >> 4) << 32;
+  return kSwizzle128 | kEightRows | (static_cast<U64>(box_bytes >> 4) << 16) | (address >> 4);
 }
 
 /// `operand` plus `bytes` of K.
@@ -184,27 +258,40 @@ SINTER_DEVICE void settle(float (&values)[kCount]) {
 #define SINTER_SUM_96 SINTER_SUM_64(0), SINTER_SUM_32(64)
 #define SINTER_SUM_128 SINTER_SUM_64(0), SINTER_SUM_64(64)
 
-/// sum = a * b^T, plus sum if `accumulate`, for 64 rows of A, 32 bytes of K (16 bf16 or 32 e4m3) and `columns` rows of
-/// B: columns / 2 elements of `sum`.
+/// sum = a * b^T, plus sum if `accumulate`, for 64 rows of A, 32 bytes of K (16 of 16 bits or 32 e4m3) and `columns`
+/// rows of B: columns / 2 elements of `sum`. 16-bit operands may be transposed ones.
 ///
 /// Warp w of the warpgroup has rows 16 w to + 15. Lane l has, of columns 8 j to + 7, in sum[4 j] and + 1 columns
 /// 2 * (l % 4) and + 1 of row l / 4, and in sum[4 j + 2] and + 3 those of row l / 4 + 8.
-#define SINTER_MULTIPLY(name, columns, instruction, transposes, names, sums, a_name, b_name, flag_name)   \
-  SINTER_DEVICE void name(float (&sum)[columns / 2], U64 a, U64 b, bool accumulate) {                     \
-    asm volatile("{ .reg .pred p; setp.ne.b32 p, " flag_name ", 0; wgmma.mma_async.sync.aligned.m64n"     \
-                 #columns instruction " {" names "}, " a_name ", " b_name ", p, 1, 1" transposes "; }"    \
-                 : sums                                                                                   \
-                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));                                    \
+#define SINTER_MULTIPLY_16(name, columns, types, names, sums, a_name, b_name, flag_name, ta_name, tb_name)             \
+  template <bool kTransposedA, bool kTransposedB>                                                                      \
+  SINTER_DEVICE void name(float (&sum)[columns / 2], U64 a, U64 b, bool accumulate) {                                  \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, " flag_name ", 0; wgmma.mma_async.sync.aligned.m64n" #columns         \
+                 "k16.f32." types " {" names "}, " a_name ", " b_name ", p, 1, 1, " ta_name ", " tb_name "; }"         \
+                 : sums                                                                                                \
+                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)), "n"(static_cast<int>(kTransposedA)),             \
+                   "n"(static_cast<int>(kTransposedB)));                                                               \
   }
-SINTER_MULTIPLY(multiply_bf16, 64, "k16.f32.bf16.bf16", ", 0, 0", SINTER_NAMES_32, SINTER_SUM_32(0), "%32", "%33",
-                "%34")
-SINTER_MULTIPLY(multiply_bf16, 128, "k16.f32.bf16.bf16", ", 0, 0", SINTER_NAMES_64, SINTER_SUM_64(0), "%64", "%65",
-                "%66")
-SINTER_MULTIPLY(multiply_bf16, 256, "k16.f32.bf16.bf16", ", 0, 0", SINTER_NAMES_128, SINTER_SUM_128, "%128", "%129",
-                "%130")
-SINTER_MULTIPLY(multiply_e4m3, 64, "k32.f32.e4m3.e4m3", "", SINTER_NAMES_32, SINTER_SUM_32(0), "%32", "%33", "%34")
-SINTER_MULTIPLY(multiply_e4m3, 128, "k32.f32.e4m3.e4m3", "", SINTER_NAMES_64, SINTER_SUM_64(0), "%64", "%65", "%66")
-SINTER_MULTIPLY(multiply_e4m3, 192, "k32.f32.e4m3.e4m3", "", SINTER_NAMES_96, SINTER_SUM_96, "%96", "%97", "%98")
+SINTER_MULTIPLY_16(multiply_bf16, 64, "bf16.bf16", SINTER_NAMES_32, SINTER_SUM_32(0), "%32", "%33", "%34", "%35", "%36")
+SINTER_MULTIPLY_16(multiply_bf16, 128, "bf16.bf16", SINTER_NAMES_64, SINTER_SUM_64(0), "%64", "%65", "%66", "%67",
+                   "%68")
+SINTER_MULTIPLY_16(multiply_bf16, 256, "bf16.bf16", SINTER_NAMES_128, SINTER_SUM_128, "%128", "%129", "%130", "%131",
+                   "%132")
+SINTER_MULTIPLY_16(multiply_f16, 64, "f16.f16", SINTER_NAMES_32, SINTER_SUM_32(0), "%32", "%33", "%34", "%35", "%36")
+SINTER_MULTIPLY_16(multiply_f16, 128, "f16.f16", SINTER_NAMES_64, SINTER_SUM_64(0), "%64", "%65", "%66", "%67", "%68")
+SINTER_MULTIPLY_16(multiply_f16, 256, "f16.f16", SINTER_NAMES_128, SINTER_SUM_128, "%128", "%129", "%130", "%131",
+                   "%132")
+
+#define SINTER_MULTIPLY_E4M3(columns, names, sums, a_name, b_name, flag_name)                                  \
+  SINTER_DEVICE void multiply_e4m3(float (&sum)[columns / 2], U64 a, U64 b, bool accumulate) {                 \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, " flag_name ", 0; wgmma.mma_async.sync.aligned.m64n" #columns \
+                 "k32.f32.e4m3.e4m3 {" names "}, " a_name ", " b_name ", p, 1, 1; }"                           \
+                 : sums                                                                                        \
+                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));                                         \
+  }
+SINTER_MULTIPLY_E4M3(64, SINTER_NAMES_32, SINTER_SUM_32(0), "%32", "%33", "%34")
+SINTER_MULTIPLY_E4M3(128, SINTER_NAMES_64, SINTER_SUM_64(0), "%64", "%65", "%66")
+SINTER_MULTIPLY_E4M3(192, SINTER_NAMES_96, SINTER_SUM_96, "%96", "%97", "%98")
 
 #undef SINTER_TEN
 #undef SINTER_NAMES_32
@@ -218,6 +305,7 @@ SINTER_MULTIPLY(multiply_e4m3, 192, "k32.f32.e4m3.e4m3", "", SINTER_NAMES_96, SI
 #undef SINTER_SUM_64
 #undef SINTER_SUM_96
 #undef SINTER_SUM_128
-#undef SINTER_MULTIPLY
+#undef SINTER_MULTIPLY_16
+#undef SINTER_MULTIPLY_E4M3
 
 }  // namespace sinter

@@ -78,6 +78,35 @@ SINTER_DEVICE VecF32 bf16_to_f32(Vec<U16, kLanes> value) {
   return bits<VecF32>(__builtin_convertvector(value, VecU32) << 16);
 }
 
+/// Widens kLanes fp16 to fp32; exact.
+SINTER_DEVICE VecF32 f16_to_f32(Vec<U16, kLanes> value) {
+  return __builtin_convertvector(bits<Vec<_Float16, kLanes>>(value), VecF32);
+}
+
+/// Rounds to fp16, to nearest, ties to even; what is too large becomes infinity.
+SINTER_DEVICE Vec<U16, kLanes> f32_to_f16(VecF32 value) {
+  return bits<Vec<U16, kLanes>>(__builtin_convertvector(value, Vec<_Float16, kLanes>));
+}
+
+/// e to the power of each lane, with about a rounding's error; 0 and infinity where fp32 ends.
+SINTER_DEVICE VecF32 exponential(VecF32 value) {
+  // 2^n * e^r with n = round(value / ln 2), |r| <= ln 2 / 2. Beyond these bounds the result is 0 or infinity in fp32.
+  const VecF32 low = splat(-104.0f), high = splat(89.0f);
+  const VecF32 x = value < low ? low : value > high ? high : value;
+  const VecF32 magic = splat(12582912.0f);  // 1.5 * 2^23: a sum's last bit counts ones
+  const VecF32 n = fma(x, splat(1.44269504f), magic) - magic;
+  const VecF32 r = fma(n, splat(-1.42860677e-6f), fma(n, splat(-0.693145752f), x));
+  VecF32 p = splat(1.0f / 5040);
+  constexpr float kTaylor[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
+#pragma unroll
+  for (int i = 0; i < 7; ++i) p = fma(p, r, splat(kTaylor[i]));
+  // Two powers of two, since one may be below or above what fp32 has.
+  using VecI32 = Vec<int, kLanes>;
+  const VecI32 exponent = __builtin_convertvector(n, VecI32), half = exponent >> 1;
+  const VecF32 first = bits<VecF32>((half + 127) << 23), second = bits<VecF32>((exponent - half + 127) << 23);
+  return p * first * second;
+}
+
 /// Rounds to bf16, to nearest, ties to even; every NaN becomes a quiet NaN of its sign.
 SINTER_DEVICE Vec<U16, kLanes> f32_to_bf16(VecF32 value) {
   const VecU32 in = bits<VecU32>(value);

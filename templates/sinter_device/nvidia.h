@@ -99,6 +99,28 @@ SINTER_DEVICE U32 bf16x2(float low, float high) {
   return out;
 }
 
+/// The same as fp16; what is too large becomes infinity.
+SINTER_DEVICE U32 f16x2(float low, float high) {
+  U32 out;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+  return out;
+}
+
+/// The value of fp16 bits.
+SINTER_DEVICE float f16_float(U16 value) {
+  float out;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(value));
+  return out;
+}
+
+/// value / (1 + e^-value), by the fast instructions: a few units of fp32's last place off.
+SINTER_DEVICE float silu(float value) {
+  float power, inverse;
+  asm("ex2.approx.f32 %0, %1;" : "=f"(power) : "f"(value * -1.44269504f));
+  asm("rcp.approx.f32 %0, %1;" : "=f"(inverse) : "f"(1.0f + power));
+  return value * inverse;
+}
+
 /// a / b as IEEE 754 says, subnormals included, whatever the compiler's options.
 SINTER_DEVICE float divide(float a, float b) {
   float out;

@@ -60,11 +60,20 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
+const char* type_name(TensorMapType type) {
+  switch (type) {
+    case TensorMapType::kBytes: return "bytes";
+    case TensorMapType::kBf16: return "bf16";
+    case TensorMapType::kF32: return "f32";
+  }
+  return "";
+}
+
 nlohmann::json tensor_maps_json(const BodyPlan& plan) {
   nlohmann::json maps = nlohmann::json::array();
   for (const TensorMapPlan& map : plan.tensor_maps) {
     maps.push_back({{"argument_offset", map.argument_offset},
-                    {"type", map.type == TensorMapType::kBf16 ? "bf16" : "bytes"},
+                    {"type", type_name(map.type)},
                     {"rank", map.rank},
                     {"sizes", map.sizes},
                     {"strides", map.strides},

@@ -83,7 +83,12 @@ class Directory:
 class GroupedGemmArgs(ctypes.Structure):
     """templates/grouped_gemm/args.h"""
     _fields_ = [(name, ctypes.c_void_p) for name in ("a", "b", "d", "a_scale", "b_scale", "row_offsets")] + [
-        ("rows", ctypes.c_longlong)]
+        ("rows", ctypes.c_longlong), ("bias", ctypes.c_void_p)]
+
+
+class GroupedWgradArgs(ctypes.Structure):
+    """templates/grouped_wgrad/args.h"""
+    _fields_ = [(name, ctypes.c_void_p) for name in ("dy", "x", "dw", "row_offsets")] + [("rows", ctypes.c_longlong)]
 
 
 class QuantizeArgs(ctypes.Structure):
@@ -96,7 +101,7 @@ class TensorMaps:
 
     ALIGNMENT, BYTES = 64, 128
     # CUtensorMap's enums: no interleaving, swizzle by 128 bytes, promotion to 256 bytes in L2, zeros outside.
-    TYPES, OPTIONS = {"bytes": 0, "bf16": 9}, (0, 3, 3, 0)
+    TYPES, OPTIONS, ALL_MEMORY = {"bytes": 0, "f32": 7, "bf16": 9}, (0, 3, 3, 0), -1
 
     def __init__(self, driver, plans, check):
         self.driver, self.plans, self.check = driver, plans, check
@@ -115,6 +120,8 @@ class TensorMaps:
         """The address of the parameter for `args`; valid until the next call."""
         bytes_of_args = bytes(args)
         for i, plan in enumerate(self.plans):
+            if plan["argument_offset"] == self.ALL_MEMORY:
+                continue
             address = int.from_bytes(bytes_of_args[plan["argument_offset"]:][:8], "little")
             self.check(self.driver.cuTensorMapReplaceAddress(self._map(i), ctypes.c_void_p(address)))
         ctypes.memmove(self.base + len(self.plans) * self.BYTES, bytes_of_args, len(bytes_of_args))
@@ -156,6 +163,8 @@ class Kernel:
         m, n, k = self.manifest["tile"]
         if self.manifest["family"] == "quantize":
             return -(-rows // m) * -(-self.manifest["k"] // k)
+        if self.manifest["family"] == "grouped_wgrad":
+            return self.manifest["groups"] * -(-self.manifest["n"] // m) * -(-self.manifest["k"] // n)
         return (rows // m + min(self.manifest["groups"], rows)) * -(-self.manifest["n"] // n)
 
     def launch(self, args, blocks=None):
