@@ -38,6 +38,18 @@ for arch in compute_80 sm_90; do
   run grouped_gemm --input fp8.safetensors --arch $arch
   run quantize --input x.safetensors --arch $arch
 done
+sample 'a=e4m3[101,208]' 'b=e4m3[5,272,208]' 'a_scale=f32[101]' 'b_scale=f32[5,272]' 'row_offsets=lengths(7,0,60,33,1)' --output token.safetensors
+sample 'a=bf16[101,208]' 'b=bf16[5,208,272]' 'row_offsets=lengths(7,0,60,33,1)' --output kn.safetensors
+sample 'a=bf16[101,208]' 'b=bf16[5,272,208]' 'bias=bf16[5,272]' 'row_offsets=lengths(7,0,60,33,1)' --output bias.safetensors
+sample 'dy=bf16[101,272]' 'x=bf16[101,208]' 'row_offsets=lengths(7,0,60,33,1)' --output wgrad.safetensors
+run grouped_gemm --input token.safetensors
+run grouped_gemm --input token.safetensors --arch compute_80
+run grouped_gemm --input kn.safetensors --param b_layout=kn
+run grouped_gemm --input bias.safetensors --param epilogue=bias
+run grouped_gemm --input bf16.safetensors --param epilogue=swiglu
+run grouped_wgrad --input wgrad.safetensors --param output=f32
+run grouped_wgrad --input wgrad.safetensors --param output=same
+refuse "$bin/sinter" run grouped_gemm --input kn.safetensors --device cuda:0 --arch compute_80 --param b_layout=kn
 refuse "$bin/sinter" run grouped_gemm --input bf16.safetensors --device cuda:0 --arch sm_80
 run quantize --input x.safetensors --output q.safetensors
 run quantize --input x.safetensors --param scale=pow2 --param floor=0

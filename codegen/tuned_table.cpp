@@ -37,6 +37,10 @@ ParamTexts params_where(const KernelRequest& request, const KernelSpec& spec, bo
   ParamTexts texts;
   const auto params = spec.family->params();
   for (std::size_t i = 0; i < params.size(); ++i) {
+    // As in a spec's name: rows of before a parameter go on to serve its default.
+    if (params[i].named_if_set && spec.values[i] == params[i].default_value) {
+      continue;
+    }
     if (is_open(params[i], request.values[i], spec.values[i]) == open) {
       texts.emplace_back(params[i].name, value_text(params[i], spec.values[i]));
     }

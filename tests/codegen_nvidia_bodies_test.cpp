@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "codegen/families/grouped_gemm.h"
+#include "codegen/families/grouped_wgrad.h"
 #include "codegen/families/quantize.h"
 #include "codegen/resolve.h"
 
@@ -204,6 +206,93 @@ TEST_CASE("the NVIDIA grouped GEMM launches the blocks that fit the device, or o
   CHECK(shape.grid[0] == 132);
   CHECK(shape.block[0] == plan.threads_per_block);
   CHECK(shape.dynamic_shared_bytes == plan.dynamic_shared_bytes);
+}
+
+TEST_CASE("a mode that a body lacks is refused with where it is") {
+  const auto refusal = [](std::string_view arch, Settings settings) {
+    const auto spec = spec_of("grouped_gemm", arch, settings);
+    REQUIRE_FALSE(spec);
+    return spec.error();
+  };
+  const Error kn = refusal("sm_80", {{"b_layout", "kn"}, {"n", "256"}, {"k", "256"}, {"groups", "2"}});
+  CHECK(kn.code == ErrorCode::kUnsupported);
+  CHECK_THAT(kn.message, Contains("kn") && Contains("sm_90a"));
+  const Error swiglu = refusal("compute_80", {{"epilogue", "swiglu"}, {"n", "256"}, {"k", "256"}, {"groups", "2"}});
+  CHECK(swiglu.code == ErrorCode::kUnsupported);
+  CHECK_THAT(swiglu.message, Contains("swiglu") && Contains("sm_90a"));
+  const Error fp8 = refusal("sm_90a", {{"quant", "fp8_token"}, {"b_layout", "kn"}, {"n", "256"}, {"k", "256"}, {"groups", "2"}});
+  CHECK(fp8.code == ErrorCode::kInvalidRequest);
+  CHECK_THAT(fp8.message, Contains("fp8_token") && Contains("transpose"));
+  const auto wgrad = spec_of("grouped_wgrad", "sm_80", {{"n", "256"}, {"k", "256"}, {"groups", "2"}});
+  REQUIRE_FALSE(wgrad);
+  CHECK(wgrad.error().code == ErrorCode::kUnsupported);
+  CHECK_THAT(wgrad.error().message, Contains("sm_80") && Contains("sm_90a"));
+}
+
+TEST_CASE("sm_90a has wgmma tiles for every mode, and small tiles for those that mma.sync knows") {
+  const auto paths = [](Settings settings) {
+    KernelRequest request;
+    request.family = *find_family("grouped_gemm");
+    for (const auto& [name, value] : {std::pair<std::string_view, std::string_view>{"n", "2816"}, {"k", "2048"}, {"groups", "64"}}) {
+      REQUIRE(set_param(request, name, value));
+    }
+    for (const auto& [name, value] : settings) REQUIRE(set_param(request, name, value));
+    auto spec = resolve(request, {.arch = find_arch("sm_90a")});
+    REQUIRE(spec);
+    std::set<std::string_view> found;
+    for (const TileShape tile : grouped_gemm::nvidia_body()->tiles(*spec)) {
+      spec->values[grouped_gemm::kTile] = pack_tile(tile);
+      const auto plan = grouped_gemm::nvidia_body()->plan(*spec);
+      REQUIRE(plan);
+      CHECK(plan->dynamic_shared_bytes <= 227 * kKiB);
+      found.insert(plan->template_path);
+    }
+    return found;
+  };
+  const std::set<std::string_view> both = {"grouped_gemm/hopper.h", "grouped_gemm/nvidia.h"}, wgmma = {"grouped_gemm/hopper.h"};
+  CHECK(paths({{"dtype", "fp16"}}) == both);
+  CHECK(paths({{"quant", "fp8_token"}, {"b_tensors", "separate"}}) == both);
+  CHECK(paths({{"epilogue", "bias"}}) == both);
+  CHECK(paths({{"b_layout", "kn"}}) == wgmma);
+  CHECK(paths({{"epilogue", "swiglu"}}) == wgmma);
+  CHECK(paths({{"epilogue", "swiglu"}, {"quant", "fp8_token"}}) == wgmma);
+}
+
+TEST_CASE("separate tensors are addressed by a map of all memory") {
+  const auto spec = spec_of("grouped_gemm", "sm_90a", {{"n", "2816"}, {"k", "2048"}, {"groups", "64"}, {"b_tensors", "separate"}});
+  REQUIRE(spec);
+  const auto plan = grouped_gemm::nvidia_body()->plan(*spec);
+  REQUIRE(plan);
+  const TensorMapPlan& map = plan->tensor_maps[1];
+  CHECK(map.argument_offset == TensorMapPlan::kAllMemory);
+  // What the coordinates of an address add up to (sinter_device/hopper.h, place_of_tensor).
+  const std::uint64_t address = 0x7f12'3456'7890, chunk = (address - TensorMapPlan::kAllMemoryBase) >> 4;
+  CHECK((chunk & 0xffffff) < map.sizes[2]);
+  CHECK((chunk >> 24) < map.sizes[3]);
+  CHECK(TensorMapPlan::kAllMemoryBase + (chunk & 0xffffff) * map.strides[1] + (chunk >> 24) * map.strides[2] == address);
+}
+
+TEST_CASE("the weight gradient's maps, memory and grid are what its kernel and the driver take") {
+  for (const std::string_view output : {"add_f32", "f32", "same"}) {
+    auto spec = spec_of("grouped_wgrad", "sm_90a", {{"output", output}, {"n", "2816"}, {"k", "2048"}, {"groups", "64"}});
+    REQUIRE(spec);
+    const Body& body = *grouped_wgrad::nvidia_body();
+    for (const TileShape tile : body.tiles(*spec)) {
+      spec->values[grouped_wgrad::kTile] = pack_tile(tile);
+      const auto plan = body.plan(*spec);
+      REQUIRE(plan);
+      CHECK(plan->dynamic_shared_bytes <= 227 * kKiB);
+      CHECK(plan->exact_registers == 168);
+      REQUIRE(plan->tensor_maps.size() == 3);
+      for (const TensorMapPlan& map : plan->tensor_maps) CHECK(map.box[0] * (map.type == TensorMapType::kF32 ? 4 : 2) == 128);
+      GroupedWgradArgs args{};
+      const LaunchTarget target{.unit_count = 132, .blocks_per_unit = 1};
+      // Without rows there is nothing to add, but there are zeros to write.
+      CHECK(body.launch_shape(*spec, *plan, &args, target).grid[0] == (output == "add_f32" ? 0U : 132U));
+      args.rows = 24576;
+      CHECK(body.launch_shape(*spec, *plan, &args, target).grid[0] == 132);
+    }
+  }
 }
 
 TEST_CASE("every tile that the NVIDIA quantize offers has a plan, the one that pads K least first") {

@@ -64,6 +64,23 @@ TEST_CASE("a resolved spec prints a symbol that parses back to the same spec, fo
   CHECK(specs > 50);
 }
 
+TEST_CASE("a parameter that a family grew is in a spec's name only where it is not the default") {
+  KernelRequest request = gemm_request();
+  CHECK(resolve(request, target("sm_90a"))->name() == "grouped_gemm_none_bf16_n2816_k2048_g64_t128x256x64_vskip_off_sm_90a");
+  REQUIRE(set_param(request, "b_layout", "kn"));
+  REQUIRE(set_param(request, "b_tensors", "separate"));
+  REQUIRE(set_param(request, "epilogue", "bias"));
+  const auto spec = resolve(request, target("sm_90a"));
+  REQUIRE(spec);
+  CHECK(spec->name() == "grouped_gemm_none_bf16_n2816_k2048_g64_t128x256x64_vskip_off_kn_separate_bias_sm_90a");
+  CHECK(parse_spec_name(spec->name()).value() == *spec);
+  for (const std::string_view twice : {"grouped_gemm_none_bf16_n2816_k2048_g64_t128x256x64_vskip_off_nk_sm_90a",
+                                       "grouped_gemm_none_bf16_n2816_k2048_g64_t128x256x64_vskip_off_bias_kn_sm_90a",
+                                       "grouped_gemm_none_bf16_n2816_k2048_g64_t128x256x64_vskip_off_kn"}) {
+    CHECK_FALSE(parse_spec_name(twice));
+  }
+}
+
 TEST_CASE("equal requests resolve to equal specs however their open points were written") {
   KernelRequest open = gemm_request();
   KernelRequest closed = open;

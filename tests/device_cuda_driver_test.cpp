@@ -261,6 +261,30 @@ TEST_CASE("a kernel with tensor maps gets them before the arguments, at the addr
   CHECK(std::vector<std::uint64_t>(words + 32, words + 35) == std::vector<std::uint64_t>{0x1111, 0x2222, 0x3333});
 }
 
+TEST_CASE("a map of all memory, and that of a tensor without elements, keep the address that they were encoded with") {
+  FakeGpu& fake = fresh_fake(SINTER_FAKE_CUDA);
+  fake.args_bytes = 320;
+  fake.args_offset = 48;
+  const HostContext host;
+  TensorMapPlan everything, tensor;
+  everything.argument_offset = TensorMapPlan::kAllMemory;
+  everything.rank = 4;
+  everything.type = TensorMapType::kF32;
+  tensor.argument_offset = 8;
+  tensor.rank = 3;
+  const TensorMapPlan plans[] = {everything, tensor};
+  const auto kernel = open_driver()->load_with_tensor_maps(0, fake_code(CodeFormat::kCubin), fake_shape(), plans);
+  REQUIRE(kernel);
+  FakeArgs args;
+  std::memset(reinterpret_cast<std::byte*>(&args) + 8, 0, 8);
+  REQUIRE((*kernel)->launch(fake_shape(), &args, sizeof(args), nullptr));
+  std::uint64_t words[40];
+  std::memcpy(words, fake.launches[0].args.data(), sizeof words);
+  const std::uint64_t base = TensorMapPlan::kAllMemoryBase;
+  CHECK(std::vector<std::uint64_t>(words, words + 3) == std::vector<std::uint64_t>{base, 4, 7});
+  CHECK(words[16] == base);
+}
+
 TEST_CASE("a driver without tensor maps refuses kernels that need them, and so do the other vendors' drivers") {
   const TensorMapPlan plans[1];
   const auto refused = [&](Driver& driver) {

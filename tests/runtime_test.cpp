@@ -216,7 +216,7 @@ TEST_CASE("a launch that cannot be right is refused before it reaches the driver
   const auto launch = [&](const GroupedGemmArgs& args, std::span<const std::uint64_t> bytes = {}) { return kernel.launch(&args, sizeof args, nullptr, bytes); };
   GroupedGemmArgs args = operands.args;
 
-  CHECK_THAT(message(kernel.launch(&args, sizeof args - 8, nullptr)), Contains("48") && Contains("56"));
+  CHECK_THAT(message(kernel.launch(&args, sizeof args - 8, nullptr)), Contains("56") && Contains("64"));
   args.rows = -1;
   CHECK_THAT(message(launch(args)), Contains("rows"));
   args = operands.args;

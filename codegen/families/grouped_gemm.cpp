@@ -242,14 +242,22 @@ class GroupedGemm final : public Family {
   }
 
   std::vector<TensorInfo> inputs(const KernelSpec& spec, std::int64_t rows) const override {
-    const bool fp8 = spec[kQuant] == kQuantFp8Block;
-    const std::string dtype = fp8 ? "F8_E4M3" : "BF16";
-    std::vector<TensorInfo> tensors = {{"a", dtype, {rows, spec[kK]}},
-                                       {"b", dtype, {spec[kGroups], spec[kN], spec[kK]}},
-                                       {"row_offsets", "I32", {spec[kGroups] + 1}}};
-    if (fp8) {
-      tensors.push_back({"a_scale", "F32", {rows, blocks_of(spec[kK])}});
-      tensors.push_back({"b_scale", "F32", {spec[kGroups], blocks_of(spec[kN]), blocks_of(spec[kK])}});
+    const std::int64_t n = spec[kN], k = spec[kK], groups = spec[kGroups];
+    const std::string wide = spec[kDtype] == kDtypeFp16 ? "F16" : "BF16", dtype = is_fp8(spec) ? "F8_E4M3" : wide;
+    const std::vector<std::int64_t> matrices = spec[kLayout] == kLayoutKn ? std::vector{groups, k, n} : std::vector{groups, n, k};
+    const bool is_separate = spec[kTensors] == kTensorsSeparate;
+    std::vector<TensorInfo> tensors = {{"a", dtype, {rows, k}},
+                                       {"b", is_separate ? "I64" : dtype, is_separate ? std::vector{groups} : matrices},
+                                       {"row_offsets", "I32", {groups + 1}}};
+    if (spec[kQuant] == kQuantFp8Block) {
+      tensors.push_back({"a_scale", "F32", {rows, blocks_of(k)}});
+      tensors.push_back({"b_scale", "F32", {groups, blocks_of(n), blocks_of(k)}});
+    } else if (spec[kQuant] == kQuantFp8Token) {
+      tensors.push_back({"a_scale", "F32", {rows}});
+      tensors.push_back({"b_scale", "F32", {groups, n}});
+    }
+    if (spec[kEpilogue] == kEpilogueBias) {
+      tensors.push_back({"bias", wide, {groups, n}});
     }
     return tensors;
   }

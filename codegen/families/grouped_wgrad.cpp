@@ -64,7 +64,9 @@ class GroupedWgrad final : public Family {
   std::uint32_t args_bytes() const override { return sizeof(Args); }
 
   // Rows are what is summed over: how many a launch has does not change its tiles.
-  TileProblem tile_problem(const KernelSpec& spec, std::int64_t) const override { return {0, spec[kGroups], spec[kK]}; }
+  TileProblem tile_problem(const KernelSpec& spec, std::int64_t) const override {
+    return {.groups = spec[kGroups], .columns = spec[kK]};
+  }
 
   const Body* body(Vendor vendor) const override {
     switch (vendor) {
@@ -130,6 +132,11 @@ class GroupedWgrad final : public Family {
     request.values[kK] = x->shape[1];
     request.values[kGroups] = offsets->shape[0] - 1;
     return {};
+  }
+
+  std::vector<TensorInfo> inputs(const KernelSpec& spec, std::int64_t rows) const override {
+    const std::string dtype = spec[kDtype] == kDtypeFp16 ? "F16" : "BF16";
+    return {{"dy", dtype, {rows, spec[kN]}}, {"x", dtype, {rows, spec[kK]}}, {"row_offsets", "I32", {spec[kGroups] + 1}}};
   }
 
   std::vector<TensorInfo> outputs(const KernelSpec& spec, std::span<const TensorInfo>) const override {

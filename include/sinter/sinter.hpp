@@ -60,7 +60,7 @@ class KernelRef {
   bool stands_in() const { return sinter_kernel_stands_in(kernel_) != 0; }
   const sinter_kernel* raw() const { return kernel_; }
 
-  /// `args`: sinter_grouped_gemm_args, sinter_quantize_args, ...
+  /// `args`: sinter_grouped_gemm_args, sinter_grouped_wgrad_args, sinter_quantize_args.
   template <class Args>
   void launch(const Args& args, void* stream = nullptr) const {
     detail::check([&](sinter_error** error) { return sinter_launch(kernel_, &args, sizeof args, stream, error); });

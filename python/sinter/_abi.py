@@ -45,7 +45,7 @@ class Stats(ctypes.Structure):
 
 class GroupedGemmArgs(ctypes.Structure):
     _fields_ = [("a", c_void_p), ("b", c_void_p), ("d", c_void_p), ("a_scale", c_void_p), ("b_scale", c_void_p),
-                ("row_offsets", c_void_p), ("rows", c_int64)]
+                ("row_offsets", c_void_p), ("rows", c_int64), ("bias", c_void_p)]
 
 
 class GroupedWgradArgs(ctypes.Structure):

@@ -85,6 +85,21 @@ TEST_CASE("a plan names the matrix instruction of its arch and mode") {
   CHECK(instruction("gfx950", "fp8_block") == "v_mfma_f32_32x32x64_f8f6f4");
 }
 
+TEST_CASE("what the AMD grouped GEMM has no body for is refused with the archs that have one") {
+  for (const auto& [name, value] : {std::pair<std::string_view, std::string_view>{"b_layout", "kn"}, {"epilogue", "swiglu"}}) {
+    KernelRequest request;
+    request.family = *find_family("grouped_gemm");
+    for (const auto& [param, number] : {std::pair<std::string_view, std::string_view>{"n", "2816"}, {"k", "2048"}, {"groups", "64"}}) {
+      REQUIRE(set_param(request, param, number));
+    }
+    REQUIRE(set_param(request, name, value));
+    const auto spec = resolve(request, {.arch = find_arch("gfx942")});
+    REQUIRE_FALSE(spec);
+    CHECK(spec.error().code == ErrorCode::kUnsupported);
+    CHECK_THAT(spec.error().message, Contains("gfx942") && Contains(std::string(value)) && Contains("sm_90a"));
+  }
+}
+
 TEST_CASE("a refused tile is named with its limit") {
   CHECK_THAT(refusal("gfx942", "none", "256x256x64"), Contains("65536 outputs") && Contains("512 registers"));
   CHECK_THAT(refusal("gfx942", "none", "96x128x64"), Contains("96x128x64") && Contains("128x128, 256x128"));

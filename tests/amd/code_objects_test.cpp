@@ -156,3 +156,31 @@ TEST_CASE("4096 groups leave the matrix loop its registers") {
     check_common(spec, compile(worker, spec));
   }
 }
+
+TEST_CASE("every mode that the AMD grouped GEMM takes compiles without scratch, with its own matrix instruction") {
+  LlvmWorker worker;
+  const std::vector<std::vector<std::pair<std::string_view, std::string_view>>> modes = {
+      {{"dtype", "fp16"}},
+      {{"quant", "fp8_token"}},
+      {{"quant", "fp8_token"}, {"dtype", "fp16"}, {"epilogue", "bias"}},
+      {{"b_tensors", "separate"}},
+      {{"epilogue", "bias"}, {"dtype", "fp16"}, {"b_tensors", "separate"}},
+  };
+  for (const std::string_view arch : kArchs) {
+    for (const auto& mode : modes) {
+      KernelRequest request;
+      request.family = *find_family("grouped_gemm");
+      for (const auto& [name, value] : {std::pair<std::string_view, std::string_view>{"n", "2832"}, {"k", "1392"}, {"groups", "64"}}) {
+        REQUIRE(set_param(request, name, value));
+      }
+      for (const auto& [name, value] : mode) REQUIRE(set_param(request, name, value));
+      const auto spec = resolve(request, {.arch = find_arch(arch)});
+      REQUIRE(spec);
+      CAPTURE(spec->name());
+      const Compiled compiled = compile(worker, *spec);
+      check_common(*spec, compiled);
+      const std::string instruction(compiled.plan.required_instructions.front());
+      CHECK(compiled.facts.matrix_instructions == std::vector{instruction});
+    }
+  }
+}
