@@ -335,11 +335,15 @@ Result<TuningRow> tuning_row_from_json(std::string_view text, std::string_view w
   return problem.empty() ? Result<TuningRow>(std::move(row)) : invalid(fmt::format("{}: {}", where, problem));
 }
 
-std::string tuning_file_text(std::vector<TuningRow> rows) {
-  std::ranges::sort(rows, {}, decision_of);
+std::string tuning_file_text(const std::vector<TuningRow>& rows) {
+  std::vector<std::pair<Digest, std::string>> lines;
+  for (const TuningRow& row : rows) {
+    lines.emplace_back(decision_of(row), to_json(row));
+  }
+  std::ranges::sort(lines);
   std::string text = fmt::format("{{\"{}\": {}, \"rows\": [", kFileMark, kFileFormat);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    text += fmt::format("{}\n{}", i == 0 ? "" : ",", to_json(rows[i]));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    text += fmt::format("{}\n{}", i == 0 ? "" : ",", lines[i].second);
   }
   return text + "\n]}\n";
 }

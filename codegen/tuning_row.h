@@ -89,7 +89,7 @@ std::string to_json(const TuningRow& row);
 Result<TuningRow> tuning_row_from_json(std::string_view text, std::string_view where);
 
 /// A file of rows, sorted by decision, one row a line: the same rows give the same bytes.
-std::string tuning_file_text(std::vector<TuningRow> rows);
+std::string tuning_file_text(const std::vector<TuningRow>& rows);
 /// Errors: kInvalidRequest naming the file and the row.
 Result<std::vector<TuningRow>> parse_tuning_file(std::string_view text, std::string_view file_name);
 

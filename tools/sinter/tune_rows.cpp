@@ -132,7 +132,7 @@ Result<std::size_t> export_rows(const RowsCommand& options) {
     warn(fmt::format("{} stale rows are left out; --all takes them along", stale));
   }
   const std::size_t count = rows.size();
-  SINTER_TRY_VOID(write_file(options.file, tuning_file_text(std::move(rows))));
+  SINTER_TRY_VOID(write_file(options.file, tuning_file_text(rows)));
   return count;
 }
 
