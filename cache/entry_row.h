@@ -47,7 +47,7 @@ inline constexpr std::size_t kSignatureBytes = 72;
 /// Where a row came from, for tools and policies.
 struct Provenance {
   std::string_view writer = {};             ///< The Sinter that stored it: "sinter 0.1.0".
-  std::string_view origin = kCompiledHere;  ///< kCompiledHere, "bundle <name>" or "import <name>".
+  std::string_view origin = kCompiledHere;  ///< kCompiledHere, "bundle <name>", "import <name>" or "remote <host>".
 
   static constexpr std::string_view kCompiledHere = "compiled";
 };

@@ -28,6 +28,13 @@ using namespace testing;
 
 constexpr std::int64_t kMiB = 1 << 20;
 
+/// A sanitizer keeps what was freed, so that this process's memory says nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kOwnMemory = false;
+#else
+constexpr bool kOwnMemory = true;
+#endif
+
 std::string as_string(const std::vector<std::byte>& bytes) { return std::string(as_text(bytes)); }
 
 /// A cache with a remote tier, in a directory of its own.
@@ -249,7 +256,7 @@ TEST_CASE("10 GB cost neither process memory", "[remote]") {
     WARN(scheme << ": the helper's peak is " << peak / kMiB << " MiB");
     CHECK(peak > 0);
     CHECK(peak < 128 * kMiB);
-    CHECK(peak_memory("self") - before < 64 * kMiB);
+    if (kOwnMemory) CHECK(peak_memory("self") - before < 64 * kMiB);
     CHECK(node.cache.counters().remote.faults == 1);
   }
 }
@@ -340,7 +347,7 @@ TEST_CASE("entries beyond what may wait for a server that stands still are dropp
   const std::int64_t before = peak_memory("self");
   {
     Node node(server.url("http"));
-    constexpr int kEntries = 100;
+    constexpr int kEntries = 40;
     for (int i = 0; i < kEntries; ++i) {
       node.cache.store(key_of(i), code_of(i, 2 * kMiB));
     }
@@ -348,8 +355,8 @@ TEST_CASE("entries beyond what may wait for a server that stands still are dropp
     CHECK(counters.stores == 0);
     CHECK(counters.dropped >= kEntries - 1 - static_cast<std::int64_t>(RemoteTier::kMaxQueuedBytes / (2 * kMiB)));
   }
-  // What waits, the memory layer of the cache (256 MiB), and the last entries on their way.
-  CHECK(peak_memory("self") - before < 512 * kMiB);
+  // The entries in the memory layer, those that wait, and copies on their way.
+  if (kOwnMemory) CHECK(peak_memory("self") - before < 256 * kMiB);
 }
 
 }  // namespace
