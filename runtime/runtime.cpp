@@ -29,6 +29,8 @@ std::size_t background_threads(const Settings& settings) {
   return static_cast<std::size_t>(std::clamp<std::int64_t>(settings.workers != 0 ? settings.workers : available_cpus(), 1, kMost));
 }
 
+constexpr std::string_view kSimulated = "sim:";
+
 struct DeviceName {
   std::string_view driver;
   int ordinal = 0;
@@ -37,6 +39,9 @@ struct DeviceName {
 Result<DeviceName> parse_device_name(std::string_view name) {
   if (name == "host") {
     return DeviceName{"host", 0};
+  }
+  if (name.starts_with(kSimulated) && name.size() > kSimulated.size()) {
+    return DeviceName{name, 0};  // each has a driver of its own
   }
   for (const std::string_view driver : {"cuda", "hip"}) {
     if (!name.starts_with(driver) || name.size() < driver.size() + 2 || name[driver.size()] != ':') {
@@ -49,7 +54,7 @@ Result<DeviceName> parse_device_name(std::string_view name) {
       return DeviceName{driver, ordinal};
     }
   }
-  return make_error(ErrorCode::kInvalidRequest, fmt::format("unknown device '{}'; write host, cuda:N or hip:N", name));
+  return make_error(ErrorCode::kInvalidRequest, fmt::format("unknown device '{}'; write host, cuda:N, hip:N or sim:NAME", name));
 }
 
 }  // namespace
@@ -106,6 +111,8 @@ Result<Driver*> Runtime::driver(std::string_view name) {
   const Settings& settings = options_.settings;
   auto opened = name == "cuda"  ? make_cuda_driver(settings.cuda_library)
                 : name == "hip" ? make_hip_driver(settings.hip_library)
+                : name.starts_with(kSimulated)
+                    ? make_simulated_driver(settings.hip_library, name.substr(kSimulated.size()))
                                 : make_host_driver(static_cast<int>(settings.host_threads));
   if (!opened) {
     return std::move(opened).error();

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "tests/support/planted_waits.h"
 #include "tests/support/simulated_amd.h"
 
 // The beginning of a kernel; its body follows.
@@ -30,34 +31,6 @@ class Checking {
  private:
   void (*set_)(std::uint32_t) = testing::simulator_function<void(std::uint32_t)>("sinter_simhip_set_checks");
 };
-
-/// s_waitcnt of any counters, and s_nop 0.
-constexpr std::uint32_t kWaitOpcode = 0xbf8c0000, kNop = 0xbf800000, kOpcodeMask = 0xffff0000;
-
-/// Places of the waits in a code object's text, which the ELF header and section headers delimit.
-std::vector<std::size_t> waits_in(const std::vector<std::byte>& code) {
-  const auto read = [&code](std::size_t at, auto value) {
-    std::memcpy(&value, code.data() + at, sizeof value);
-    return value;
-  };
-  const auto headers = static_cast<std::size_t>(read(0x28, std::uint64_t{}));
-  const auto count = read(0x3c, std::uint16_t{});
-  std::vector<std::size_t> waits;
-  for (std::size_t section = 0; section < count; ++section) {
-    const std::size_t at = headers + section * 64;
-    if ((read(at + 8, std::uint64_t{}) & 4) == 0) {
-      continue;  // not executable
-    }
-    const auto begin = static_cast<std::size_t>(read(at + 0x18, std::uint64_t{}));
-    const auto bytes = static_cast<std::size_t>(read(at + 0x20, std::uint64_t{}));
-    for (std::size_t place = begin; place < begin + bytes; place += 4) {
-      if ((read(place, std::uint32_t{}) & kOpcodeMask) == kWaitOpcode) {
-        waits.push_back(place);
-      }
-    }
-  }
-  return waits;
-}
 
 constexpr std::size_t kRows = 32, kRowValues = 128;
 
@@ -165,13 +138,13 @@ TEST_CASE("each wait of a kernel that is taken away and matters is found, with t
       KERNEL "static __attribute__((shared)) unsigned x[128]; x[t] = out[t]; __builtin_amdgcn_fence(__ATOMIC_RELEASE, "
              "\"workgroup\"); __builtin_amdgcn_s_barrier(); __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, \"workgroup\"); "
              "out[t] = x[127 - t] + 1; }");
-  const std::vector<std::size_t> waits = waits_in(good.code);
+  const std::vector<std::size_t> waits = testing::waits_in(good.code);
   REQUIRE(waits.size() >= 3);
   REQUIRE(amd.fault_of_code(good) == "");
   std::size_t found = 0;
   for (const std::size_t wait : waits) {
     CodeObject broken = good;
-    std::memcpy(broken.code.data() + wait, &kNop, sizeof kNop);
+    std::memcpy(broken.code.data() + wait, &testing::kNop, sizeof testing::kNop);
     const std::string fault = amd.fault_of_code(broken);
     found += fault.find("s_waitcnt that the load at 0x") != std::string::npos ||
                      fault.find("waited for its write") != std::string::npos

@@ -10,6 +10,7 @@
 #include "codegen/families/tensors.h"
 #include "templates/grouped_gemm/args.h"
 #include "templates/quantize/args.h"
+#include "tests/support/planted_waits.h"
 #include "tests/support/simulated_amd.h"
 
 namespace sinter {
@@ -68,6 +69,17 @@ struct Gemm {
     REQUIRE(message(waited) == "");
     REQUIRE(device_d->download(std::as_writable_bytes(std::span(d))));
     return d;
+  }
+
+  /// What goes wrong when code is launched with these operands; empty if nothing.
+  std::string fault_of(const SimulatedAmd& amd, const LoadedKernel& kernel, const LaunchShape& shape) const {
+    const auto device_a = amd.upload(a), device_b = amd.upload(b), device_offsets = amd.upload(offsets);
+    const auto device_d = amd.upload(std::vector<std::uint16_t>(size(kRows * kN)));
+    const GroupedGemmArgs args{device_a->data(), device_b->data(), device_d->data(), nullptr, nullptr,
+                               static_cast<const int*>(device_offsets->data()), kRows};
+    const auto launched = kernel.launch(shape, &args, sizeof args, nullptr);
+    const auto waited = amd.driver().synchronize(0);
+    return message(launched) + message(waited);
   }
 
   /// ||d - reference|| / ||reference||; infinite if a row of no group was touched.
@@ -168,6 +180,17 @@ TEST_CASE("a simulated device agrees with its capability row and says that it is
   CHECK(amd.device().differences.empty());
 }
 
+TEST_CASE("sim:NAME is the simulated device of that name, of which a process has one") {
+  SimulatedAmd amd;
+  const std::string name = "sim:" + amd.device().caps.name;
+  const auto opened = amd.runtime().open_device(name);
+  REQUIRE(message(opened) == "");
+  CHECK(amd.runtime().device(*opened).caps.name == amd.device().caps.name);
+  CHECK(amd.runtime().device(*opened).properties.simulated);
+  CHECK_THAT(message(amd.runtime().open_device("sim:MI300A")), Catch::Matchers::Contains("one device per process"));
+  CHECK_THAT(message(amd.runtime().open_device("sim:nothing")), Catch::Matchers::Contains("sim:nothing"));
+}
+
 TEST_CASE("grouped GEMM on a simulated device agrees with float64, and vskip changes no bit") {
   SimulatedAmd amd;
   for (const bool is_fp8 : {false, true}) {
@@ -207,6 +230,43 @@ TEST_CASE("the kernels pass every check of registers, waits, wait states and rac
   set_checks(0);
 }
 
+// A wait that nothing depends on on the way that is taken may go unnoticed; those for memory before LDS, for LDS before
+// the product, and for arguments may not.
+TEST_CASE("waits that are taken away from the grouped GEMM are found") {
+  SimulatedAmd amd;
+  auto* const set_checks = testing::simulator_function<void(std::uint32_t)>("sinter_simhip_set_checks");
+  const Gemm gemm(false);
+  const Kernel& kernel = amd.kernel("grouped_gemm", gemm.params("off"));
+  const std::vector<std::size_t> waits = testing::waits_in(kernel.code().code);
+  const LaunchShape shape{.grid = {8, 1, 1},
+                          .block = {static_cast<std::uint32_t>(kernel.plan().threads_per_block), 1, 1},
+                          .dynamic_shared_bytes = kernel.plan().dynamic_shared_bytes};
+  set_checks(SINTER_SIMHIP_CHECK_WAITS);
+  std::size_t found = 0, planted = 0;
+  const auto launch = [&](const CodeObject& code) {
+    const auto loaded = amd.driver().load(0, code, shape);
+    REQUIRE(message(loaded) == "");
+    const std::string fault = gemm.fault_of(amd, **loaded, shape);
+    testing::reset_device();
+    return fault;
+  };
+  REQUIRE(launch(kernel.code()) == "");
+  const std::size_t step = std::max<std::size_t>(1, waits.size() / 12);
+  for (std::size_t at = 0; at < waits.size(); at += step) {
+    CodeObject broken = kernel.code();
+    std::memcpy(broken.code.data() + waits[at], &testing::kNop, sizeof testing::kNop);
+    const std::string fault = launch(broken);
+    ++planted;
+    found += fault.find("before the s_waitcnt") != std::string::npos ||
+                     fault.find("waited for its write") != std::string::npos
+                 ? 1U
+                 : 0U;
+  }
+  set_checks(0);
+  CAPTURE(planted, found);
+  CHECK(2 * found >= planted);
+}
+
 // What a padding row loses here feeds stores that are skipped too; simhip_checks_test has a kernel that breaks.
 TEST_CASE("preemption changes no bit where the trap handler clears VSKIP or the kernel does not use it") {
   SimulatedAmd amd;
@@ -233,6 +293,27 @@ TEST_CASE("quantize on a simulated device gives the host's bits") {
   for (const std::string_view scale : {"exact", "pow2"}) {
     check_quantize(amd, {{"k", std::to_string(kQuantizeK)}, {"scale", std::string(scale)}}, {});
   }
+}
+
+TEST_CASE("a launch after a device fault names the launch that caused it") {
+  SimulatedAmd amd;
+  const Gemm gemm(false);
+  const Kernel& innocent = amd.kernel("grouped_gemm", gemm.params("off"));
+  const Kernel& guilty = amd.kernel("quantize", {{"k", std::to_string(kQuantizeK)}});
+  const auto x = amd.upload(quantize_input(kQuantizeRows, kQuantizeK));
+  const auto scales = amd.upload(std::vector<float>(size(kQuantizeRows * kQuantizeBlocks)));
+  const auto too_small = amd.upload(std::vector<std::uint8_t>(100));
+  const QuantizeArgs bad{x->data(), too_small->data(), static_cast<float*>(scales->data()), kQuantizeRows};
+  const auto a = amd.upload(gemm.a), b = amd.upload(gemm.b), offsets = amd.upload(gemm.offsets);
+  const auto d = amd.upload(std::vector<std::uint16_t>(size(Gemm::kRows * Gemm::kN)));
+  const GroupedGemmArgs good{a->data(), b->data(), d->data(), nullptr, nullptr,
+                             static_cast<const int*>(offsets->data()), Gemm::kRows};
+  REQUIRE(message(guilty.launch(&bad, sizeof bad, nullptr)) == "");
+  const std::string error = message(innocent.launch(&good, sizeof good, nullptr));
+  testing::reset_device();
+  CHECK_THAT(error, Catch::Matchers::Contains("hipErrorIllegalAddress (700)") &&
+                        Catch::Matchers::Contains("an earlier launch did it") &&
+                        Catch::Matchers::Contains(guilty.name()));
 }
 
 // Not by default, since it compiles some hundred kernels: test-simhip "[.every-tile]".

@@ -15,7 +15,8 @@ using Catch::Matchers::Contains;
 using testing::SimulatedAmd;
 
 constexpr const char* kScale =
-    "extern \"C\" __attribute__((global, amdgpu_flat_work_group_size(64, 64))) "
+    "__attribute__((device, used)) int variable = 1234; extern \"C\" __attribute__((global, "
+    "amdgpu_flat_work_group_size(64, 64))) "
     "void kernel(float* out, const float* in, float factor, int n) { "
     "const int block = __builtin_amdgcn_workgroup_id_y() * 4 + __builtin_amdgcn_workgroup_id_x(); "
     "const int i = block * 64 + __builtin_amdgcn_workitem_id_x(); if (i < n) { out[i] = in[i] * factor; } }";

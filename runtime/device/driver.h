@@ -126,6 +126,9 @@ class Driver {
 /// `library` overrides the search; empty: libcuda.so.1, libamdhip64.so.{7,6,5}.
 Result<std::unique_ptr<Driver>> make_cuda_driver(const std::string& library);
 Result<std::unique_ptr<Driver>> make_hip_driver(const std::string& library);
+/// The HIP driver on libsinter-simhip.so, as the device `device` ("MI300X"); `library` empty: searched beside this
+/// program. One device per process. Errors also: kInvalidRequest for a device that is not simulated, or is another one.
+Result<std::unique_ptr<Driver>> make_simulated_driver(const std::string& library, std::string_view device);
 /// `threads` 0: as many as this process may run on (affinity and cgroup).
 Result<std::unique_ptr<Driver>> make_host_driver(int threads);
 

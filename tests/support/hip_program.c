@@ -20,6 +20,55 @@
 
 enum { kCount = 1000, kBlock = 64, kGridX = 4, kGridY = 5 };
 
+/* What programs use besides: other allocations, copies and fills, attributes, occupancy, variables of the code. */
+static int try_the_rest(hipModule_t module, hipFunction_t function, hipStream_t stream) {
+  int wrong = 0, value = 0, grid = 0;
+  hipDevice_t device;
+  CHECK(hipDeviceGet(&device, 0));
+  CHECK(hipDeviceGetAttribute(&value, hipDeviceAttributeWarpSize, device));
+  wrong += value != 64;
+  CHECK(hipFuncGetAttribute(&value, HIP_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, function));
+  wrong += value != kBlock;
+  CHECK(hipModuleOccupancyMaxActiveBlocksPerMultiprocessor(&value, function, kBlock, 0));
+  wrong += value < 1;
+  CHECK(hipModuleOccupancyMaxPotentialBlockSize(&grid, &value, function, 0, 0));
+  wrong += grid < 1 || value != kBlock;
+
+  hipDeviceptr_t variable;
+  size_t bytes = 0;
+  int found = 0;
+  CHECK(hipModuleGetGlobal(&variable, &bytes, module, "variable"));
+  CHECK(hipMemcpyDtoH(&found, variable, sizeof found));
+  wrong += bytes != sizeof found || found != 1234;
+  wrong += hipModuleGetGlobal(&variable, &bytes, module, "nothing") != hipErrorNotFound;
+
+  unsigned char *pinned, *plane, row[64];
+  size_t pitch = 0;
+  CHECK(hipHostMalloc((void**)&pinned, 64, 0));
+  CHECK(hipMallocPitch((void**)&plane, &pitch, 64, 3));
+  CHECK(hipMemset2D(plane, pitch, 7, 64, 3));
+  CHECK(hipMemsetAsync(pinned, 9, 64, stream));
+  CHECK(hipMemcpy2D(plane + pitch, pitch, pinned, 64, 64, 1, hipMemcpyDeviceToDevice));
+  CHECK(hipMemcpyDtoH(row, plane + pitch, 64));
+  wrong += row[0] != 9 || row[63] != 9;
+  CHECK(hipMemcpyDtoH(row, plane + 2 * pitch, 64));
+  wrong += row[0] != 7;
+  CHECK(hipMemsetD16(plane, 0x0102, 32));
+  CHECK(hipMemcpyDtoH(row, plane, 64));
+  wrong += row[0] != 2 || row[63] != 1;
+  CHECK(hipFree(plane));
+  CHECK(hipHostFree(pinned));
+
+  hipStreamCaptureStatus capturing;
+  CHECK(hipStreamIsCapturing(stream, &capturing));
+  wrong += capturing != hipStreamCaptureStatusNone;
+  wrong += strcmp(hipGetErrorName(hipErrorIllegalAddress), "hipErrorIllegalAddress") != 0;
+  wrong += strcmp(hipGetErrorName(hipErrorAlreadyMapped), "hipErrorAlreadyMapped") != 0;
+  wrong += hipSetDevice(1) != hipErrorInvalidDevice || hipGetLastError() != hipErrorInvalidDevice ||
+           hipGetLastError() != hipSuccess;
+  return wrong;
+}
+
 static int count_wrong(const float* out, float factor) {
   int wrong = 0;
   for (int i = 0; i < kCount; ++i) {
@@ -76,6 +125,8 @@ int main(int count, char** arguments) {
   CHECK(hipDeviceSynchronize());
   CHECK(hipMemcpy(out, device_out, sizeof out, hipMemcpyDeviceToHost));
   wrong += count_wrong(out, buffer.factor);
+
+  wrong += try_the_rest(module, function, stream);
 
   float milliseconds = -1;
   CHECK(hipEventElapsedTime(&milliseconds, begin, end));

@@ -88,13 +88,14 @@ class SimulatedAmd {
   }
 
   /// Compiles a kernel named "kernel" for an arch, with the LLVM worker's compiler.
-  static CodeObject compile(std::string_view arch, std::string_view source) {
+  static CodeObject compile(std::string_view arch, std::string_view source, const std::vector<std::string>& more = {}) {
     protocol::CompileRequest request;
     request.backend = "llvm";
     request.arch = arch;
     request.entry = "kernel";
     request.source = source;
     request.options = default_options("llvm", *find_arch(arch));
+    request.options.insert(request.options.end(), more.begin(), more.end());
     LlvmWorker worker;
     const protocol::CompileReply reply = worker.compile(request);
     INFO(reply.error << "\n" << reply.log);

@@ -68,6 +68,14 @@ extern "C" {
 
 extern const int sinter_simhip_simulated = 1;
 
+int sinter_simhip_select(const char* name, char* problem, std::uint64_t bytes) {
+  const sinter::Result<void> selected = select_device(name);
+  if (!selected) {
+    copy_text(problem, bytes, selected.error().message);
+  }
+  return selected ? 0 : 1;
+}
+
 const char* sinter_simhip_driver(void) { return simulated_driver(); }
 
 void sinter_simhip_get_counters(sinter_simhip_counters* counters) {

@@ -9,6 +9,8 @@
 #include <iterator>
 #include <memory>
 #include <new>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -75,6 +77,15 @@ HipStatus check_shape(const SimulatedDevice& simulated, const Launch& launch) {
     return failing(kHipNotSupported, fmt::format("kernel {} cannot be simulated: {}", kernel.name, kernel.problem));
   }
   return kHipSuccess;
+}
+
+constexpr int kFunctionConstantBytes = 2, kFunctionMaxDynamicShared = 8;  // of hipFunction_attribute
+
+/// LDS that a launch may add to the kernel's own.
+int max_dynamic_lds(const KernelCode& kernel) {
+  const SimulatedDevice* const simulated = device();
+  const std::int64_t limit = simulated != nullptr ? simulated->caps().shared_bytes_per_block.value.value_or(0) : 0;
+  return static_cast<int>(std::max<std::int64_t>(0, limit - kernel.lds_bytes));
 }
 
 int run(SimulatedDevice& simulated, Launch& launch, void** parameters, void** extra) {
@@ -190,6 +201,8 @@ int hipFuncGetAttribute(int* value, int attribute, const Function* function) {
     case hip::kFunctionSharedBytes: *value = static_cast<int>(kernel.lds_bytes); return kHipSuccess;
     case hip::kFunctionLocalBytes: *value = static_cast<int>(kernel.scratch_bytes); return kHipSuccess;
     case hip::kFunctionRegisters: *value = static_cast<int>(kernel.vector_registers); return kHipSuccess;
+    case kFunctionConstantBytes: *value = 0; return kHipSuccess;
+    case kFunctionMaxDynamicShared: *value = max_dynamic_lds(kernel); return kHipSuccess;
     default: return failing(kHipInvalidValue, fmt::format("attribute {} is not simulated", attribute));
   }
 }
@@ -209,6 +222,53 @@ int hipModuleOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const Functi
   }
   *blocks = static_cast<int>(resident);
   return kHipSuccess;
+}
+
+int hipModuleOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const Function* function, int threads,
+                                                                std::size_t dynamic_lds_bytes, unsigned) {
+  return hipModuleOccupancyMaxActiveBlocksPerMultiprocessor(blocks, function, threads, dynamic_lds_bytes);
+}
+
+/// The largest block: waves of one hide as much as waves of several.
+int hipModuleOccupancyMaxPotentialBlockSize(int* grid, int* block, const Function* function,
+                                            std::size_t dynamic_lds_bytes, int limit) {
+  SimulatedDevice* const simulated = device();
+  const auto most = static_cast<int>(function->kernel->max_threads);
+  *block = limit > 0 ? std::min(limit, most) : most;
+  int resident = 0;
+  const int status = hipModuleOccupancyMaxActiveBlocksPerMultiprocessor(&resident, function, *block, dynamic_lds_bytes);
+  *grid = simulated != nullptr ? resident * static_cast<int>(simulated->caps().unit_count.value.value_or(1)) : 0;
+  return status;
+}
+
+int hipModuleOccupancyMaxPotentialBlockSizeWithFlags(int* grid, int* block, const Function* function,
+                                                     std::size_t dynamic_lds_bytes, int limit, unsigned) {
+  return hipModuleOccupancyMaxPotentialBlockSize(grid, block, function, dynamic_lds_bytes, limit);
+}
+
+/// For tests: the instructions of a code object that no table has, one per line, cut to `bytes`. How many kinds.
+std::uint64_t sinter_simhip_unknown_instructions(const void* image, char* text, std::uint64_t bytes) {
+  const auto code = load_code(image_at(image));
+  std::set<std::string> unknown;
+  if (!code) {
+    unknown.insert(code.error().message);
+  } else {
+    for (std::size_t at = 0; at + 1 < code->text.instructions.size(); at += code->text.instructions[at].dwords) {
+      if (!code->text.problems[at].empty()) {
+        unknown.insert(code->text.texts[at] + ": " + code->text.problems[at]);
+      }
+    }
+  }
+  std::string lines;
+  for (const std::string& line : unknown) {
+    lines += line + "\n";
+  }
+  const std::size_t kept = bytes == 0 ? 0 : std::min<std::size_t>(bytes - 1, lines.size());
+  if (bytes != 0) {
+    std::memcpy(text, lines.data(), kept);
+    text[kept] = '\0';
+  }
+  return unknown.size();
 }
 
 int hipModuleLaunchKernel(const Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,

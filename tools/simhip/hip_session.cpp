@@ -7,6 +7,10 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "runtime/explain/error_numbers.h"
+
 namespace sinter::sim {
 
 namespace {
@@ -66,12 +70,11 @@ Result<PreemptionOptions> read_preemption(std::string_view text) {
   return options;
 }
 
-Result<std::unique_ptr<SimulatedDevice>> create_device() {
+Result<std::unique_ptr<SimulatedDevice>> create_device(std::string_view name) {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
     return make_error(ErrorCode::kUnsupported, "the simulator needs a processor with AVX2 and FMA");
   }
-  const char* const name = std::getenv("SINTER_SIMHIP_DEVICE");
-  SINTER_TRY(auto made, SimulatedDevice::create(name == nullptr || *name == '\0' ? "MI300X" : name));
+  SINTER_TRY(auto made, SimulatedDevice::create(name.empty() ? std::string_view("MI300X") : name));
   SINTER_TRY(const std::uint32_t checks, read_checks(variable("SINTER_SIMHIP_CHECKS")));
   SINTER_TRY(PreemptionOptions preemption, read_preemption(variable("SINTER_SIMHIP_PREEMPT")));
   const bool is_fixed = std::string_view(simulated_driver()).starts_with("simhip-fixed");
@@ -121,7 +124,12 @@ const StatusText* find_text(int status) {
 
 const char* status_name(int status) {
   const StatusText* const found = find_text(status);
-  return found != nullptr ? found->name : "hipErrorUnknown";
+  if (found != nullptr) {
+    return found->name;
+  }
+  // Of those that are never returned here the names are known too.
+  const Result<ErrorNumber> number = find_error_number(std::to_string(status));
+  return number && !number->hip.empty() ? number->hip.data() : "hipErrorUnknown";
 }
 
 const char* status_text(int status) {
@@ -140,8 +148,30 @@ HipStatus failing(HipStatus status, std::string reason) {
 HipStatus last_error() { return last().pending; }
 HipStatus take_last_error() { return std::exchange(last().pending, kHipSuccess); }
 
+namespace {
+
+/// Made once: by the first that wants a device, or by select_device().
+const Result<std::unique_ptr<SimulatedDevice>>& the_device(std::string_view name) {
+  static const Result<std::unique_ptr<SimulatedDevice>> created = create_device(name);
+  return created;
+}
+
+}  // namespace
+
+Result<void> select_device(std::string_view name) {
+  const auto& created = the_device(name);
+  if (!created) {
+    return created.error();
+  }
+  const std::string& there = (*created)->caps().name;
+  return there == name
+             ? Result<void>()
+             : make_error(ErrorCode::kInvalidRequest,
+                          fmt::format("this process simulates {}, and there is one device per process", there));
+}
+
 SimulatedDevice* device() {
-  static const Result<std::unique_ptr<SimulatedDevice>> created = create_device();
+  const auto& created = the_device(variable("SINTER_SIMHIP_DEVICE"));
   if (!created) {
     // Not "no device", which callers would take for a machine without a GPU.
     failing(kHipInvalidValue, created.error().message);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tools/simhip/code_object.h"
 #include "tools/simhip/simulated_device.h"
@@ -38,8 +39,11 @@ HipStatus failing(HipStatus status, std::string reason = {});
 HipStatus last_error();
 HipStatus take_last_error();
 
-/// The device that SINTER_SIMHIP_DEVICE names, or null: then failing() was called.
+/// The device that was selected, else the one that SINTER_SIMHIP_DEVICE names, or null: then failing() was called.
 SimulatedDevice* device();
+/// Makes the process's device the one of that name. Errors: kInvalidRequest if it cannot be simulated, or if the
+/// process has another device already.
+Result<void> select_device(std::string_view name);
 
 /// What SINTER_SIMHIP_DRIVER says, else "simhip 1". Valid for the life of the process.
 const char* simulated_driver();

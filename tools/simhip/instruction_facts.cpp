@@ -46,7 +46,8 @@ std::optional<RegisterRange> range_of(std::string_view name) {
 /// The register of a pair that v_pk_fma_f32 and its like read for both halves of the result, where it is one: LLVM has
 /// op_sel and op_sel_hi in bits 2 and 3 of the modifiers that stand before a source.
 RegisterRange selected(const RegisterRange& pair, std::int64_t modifiers) {
-  const auto low = static_cast<std::uint16_t>(modifiers >> 2 & 1), high = static_cast<std::uint16_t>(modifiers >> 3 & 1);
+  const auto low = static_cast<std::uint16_t>(modifiers >> 2 & 1),
+             high = static_cast<std::uint16_t>(modifiers >> 3 & 1);
   return low == high ? RegisterRange{pair.file, 1, static_cast<std::uint16_t>(pair.begin + low)} : pair;
 }
 
@@ -96,7 +97,8 @@ InstructionKind kind_of(std::string_view text) {
   if (text.starts_with("v_div_fmas")) {
     return InstructionKind::kDivisionFused;
   }
-  if (text.starts_with("global_load_lds_") || (text.starts_with("buffer_load_") && text.ends_with(" lds"))) {
+  if (text.starts_with("global_load_lds_") ||
+      ((text.starts_with("buffer_load_") || text.starts_with("global_load_")) && text.ends_with(" lds"))) {
     return InstructionKind::kLdsLoad;
   }
   return text.starts_with("s_waitcnt ") ? InstructionKind::kWaitCount : InstructionKind::kOther;

@@ -246,6 +246,10 @@ constexpr Opcode kAll[] = {
     {"buffer_load_dwordx3 lds", "wQc", load_to_lds<kInBuffer, 12>, kOfBuffer},
     {"global_load_lds_dwordx4", "ao", load_to_lds<kGlobal, 16>, kMemory},
     {"buffer_load_dwordx4 lds", "wQc", load_to_lds<kInBuffer, 16>, kOfBuffer},
+    // gfx90a's form.
+    {"global_load_ubyte lds", "ao", load_to_lds<kGlobal, 1>, kOfBuffer},
+    {"global_load_ushort lds", "ao", load_to_lds<kGlobal, 2>, kOfBuffer},
+    {"global_load_dword lds", "ao", load_to_lds<kGlobal, 4>, kOfBuffer},
     // Caches are not simulated: there is nothing to write back.
     {"buffer_wbl2", "*", do_nothing},
     {"buffer_inv", "*", do_nothing},

@@ -211,7 +211,7 @@ void add_run(CLI::App& app, int& status) {
   command->add_option("family", options->family, "grouped_gemm or quantize")->required();
   command->add_option("--input", options->input, "safetensors file with the operands")->required()->type_name("FILE");
   command->add_option("--output", options->output, "safetensors file for the result; written only if the result is right")->type_name("FILE");
-  command->add_option("--device", options->device, "host, cuda:N or hip:N (default: host)")->type_name("NAME");
+  command->add_option("--device", options->device, "host, cuda:N, hip:N or sim:NAME, a simulated AMD device (default: host)")->type_name("NAME");
   command->add_option("--arch", options->arch, "compile for another arch that the device runs, such as compute_80 (PTX)")->type_name("ARCH");
   command->add_option("--quant", options->quant, "none or fp8_block (default: what the tensors are)")->type_name("MODE");
   command->add_option("--tile", options->tile, "tile shape (default: chosen for the request)")->type_name("MxNxK");
