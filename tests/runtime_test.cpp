@@ -226,9 +226,9 @@ TEST_CASE("a launch that cannot be right is refused before it reaches the driver
   args.a = static_cast<const char*>(args.a) + 2;
   CHECK_THAT(message(launch(args)), Contains("16"));
 
-  const std::uint64_t enough[] = {400, 2 * 48 * 40 * 2, 480, 0, 0, 12, 0};
+  const std::uint64_t enough[] = {400, 2 * 48 * 40 * 2, 480, 0, 0, 12, 0, 0};
   CHECK(message(launch(operands.args, enough)) == "no error");
-  const std::uint64_t short_d[] = {400, 2 * 48 * 40 * 2, 479, 0, 0, 12, 0};
+  const std::uint64_t short_d[] = {400, 2 * 48 * 40 * 2, 479, 0, 0, 12, 0, 0};
   CHECK_THAT(message(launch(operands.args, short_d)), Contains("479") && Contains("480"));
   args = operands.args;
   args.rows = 0;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "codegen/compile_options.h"
 #include "codegen/families/grouped_gemm_hopper.h"
@@ -58,6 +59,47 @@ TEST_CASE("every wgmma tile compiles to the registers of its plan, without spill
       CHECK(object->facts.spilled_registers == 0);
       CHECK(object->facts.scratch_bytes == 0);
     }
+  }
+}
+
+TEST_CASE("every mode of sm_90a compiles to the registers of its plan, without spills or serialized products") {
+  Settings settings;
+  settings.worker_dir = SINTER_TEST_WORKER_DIR;
+  WorkerPool pool(find_compilers(settings, [](const char* name) -> const char* { return std::getenv(name); }), {});
+  if (const auto info = pool.backend_info("nvrtc"); !info) {
+    WARN("skipped: " << info.error().message);
+    return;
+  }
+  // With narrow last tiles, which cost registers.
+  using Params = std::vector<std::pair<std::string_view, std::string_view>>;
+  const std::vector<std::pair<std::string_view, Params>> modes = {
+      {"grouped_gemm", {{"dtype", "fp16"}, {"epilogue", "bias"}}},
+      {"grouped_gemm", {{"quant", "fp8_token"}, {"epilogue", "bias"}}},
+      {"grouped_gemm", {{"b_layout", "kn"}, {"b_tensors", "separate"}}},
+      {"grouped_gemm", {{"epilogue", "swiglu"}, {"quant", "fp8_token"}}},
+      {"grouped_gemm", {{"epilogue", "swiglu"}}},
+      {"grouped_wgrad", {{"output", "add_f32"}}},
+      {"grouped_wgrad", {{"output", "same"}, {"dw_tensors", "separate"}}},
+  };
+  for (const auto& [family, params] : modes) {
+    KernelRequest request;
+    request.family = *find_family(family);
+    for (const auto& [name, value] : Params{{"n", "592"}, {"k", "1104"}, {"groups", "64"}}) REQUIRE(set_param(request, name, value));
+    for (const auto& [name, value] : params) REQUIRE(set_param(request, name, value));
+    ResolveTarget target;
+    target.arch = find_arch("sm_90a");
+    const auto spec = resolve(request, target);
+    REQUIRE(spec);
+    const auto plan = make_plan(*spec);
+    REQUIRE(plan);
+    auto source = render(*spec, *plan);
+    REQUIRE(source);
+    INFO(source->entry);
+    const auto object = pool.compile({"nvrtc", spec->arch, source->entry, source->source, source->headers,
+                                      default_options("nvrtc", *spec->arch)});
+    REQUIRE(object);
+    CHECK(object->facts.registers == plan->exact_registers);
+    CHECK(object->facts.spilled_registers == 0);
   }
 }
 
