@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// sinter cache list | show | verify: look inside a cache, in use or not. Nothing in this file changes one.
+// sinter cache show | verify: one kernel with everything about it, and the checks of all. Nothing in this file changes a cache.
 
-#include <ctime>
 #include <fstream>
 
 #include <CLI/CLI.hpp>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "cache/cache_admin.h"
 #include "tools/sinter/bundle_commands.h"
-#include "tools/sinter/command.h"
+#include "tools/sinter/cache_commands.h"
+#include "tools/sinter/cache_view.h"
 
 namespace sinter::cli {
 
@@ -23,83 +22,8 @@ using nlohmann::ordered_json;
 struct CacheCommand {
   CommonOptions common;
   std::string key, code_file, source_file;
-  std::string arch, family;
   std::string bundle;
 };
-
-Result<CacheAdmin> open_cache(const CacheCommand& command) {
-  if (!command.bundle.empty()) {
-    return CacheAdmin::open_bundle(command.bundle);
-  }
-  SINTER_TRY(const Settings settings, settings_for(command.common));
-  if (settings.cache_dir.empty()) {
-    return make_error(ErrorCode::kInvalidRequest, "no cache directory: HOME is not set; give --cache DIR or set SINTER_CACHE_DIR");
-  }
-  return CacheAdmin::open(settings.cache_dir);
-}
-
-std::string time_text(std::int64_t unix_s) { return fmt::format("{:%Y-%m-%d %H:%M:%S}Z", fmt::gmtime(static_cast<std::time_t>(unix_s))); }
-
-std::string dump(const ordered_json& value) { return value.dump(2, ' ', false, ordered_json::error_handler_t::replace); }
-
-ordered_json to_json_object(const EntryInfo& info) {
-  return {{"key", info.key},         {"spec", info.spec},         {"family", info.family},         {"arch", info.arch},
-          {"format", info.format},   {"backend", info.backend},   {"compiler", info.compiler},     {"code_bytes", info.code_bytes},
-          {"created", time_text(info.created_unix_s)},            {"compile_ms", info.compile_ms}};
-}
-
-ordered_json to_json_object(const BadEntry& entry) { return {{"key", entry.key}, {"spec", entry.spec}, {"reason", entry.reason}}; }
-
-// A cache that no process has used yet is empty, not wrong.
-int list_nothing(const std::string& directory, bool json) {
-  if (json) {
-    fmt::print("{}\n", dump({{"database", nullptr}, {"entries", ordered_json::array()}, {"code_bytes", 0}, {"set_aside", ordered_json::array()}}));
-  }
-  fmt::print(stderr, "sinter: there is no cache in {} yet\n", directory);
-  return kGood;
-}
-
-int list(const CacheCommand& options) {
-  const bool json = options.common.json;
-  if (const auto settings = settings_for(options.common);
-      options.bundle.empty() && settings && !settings->cache_dir.empty() && !CacheAdmin::exists(settings->cache_dir)) {
-    return list_nothing(settings->cache_dir, json);
-  }
-  auto admin = open_cache(options);
-  if (!admin) {
-    return fail(admin.error(), json);
-  }
-  auto entries = admin->list();
-  if (!entries) {
-    return fail(entries.error(), json);
-  }
-  auto bad = admin->bad_entries();
-  if (!bad) {
-    return fail(bad.error(), json);
-  }
-  std::erase_if(*entries, [&](const EntryInfo& info) {
-    return (!options.arch.empty() && info.arch != options.arch) || (!options.family.empty() && info.family != options.family);
-  });
-  std::int64_t bytes = 0;
-  auto array = ordered_json::array();
-  for (const EntryInfo& info : *entries) {
-    bytes += info.code_bytes;
-    array.push_back(to_json_object(info));
-    if (!json) {
-      fmt::print("{}  {:<6} {:>8}  {}  {}\n", info.key.substr(0, 12), info.format, info.code_bytes, time_text(info.created_unix_s), info.spec);
-    }
-  }
-  if (json) {
-    auto aside = ordered_json::array();
-    for (const BadEntry& entry : *bad) {
-      aside.push_back(to_json_object(entry));
-    }
-    fmt::print("{}\n", dump({{"database", admin->database_path()}, {"entries", array}, {"code_bytes", bytes}, {"set_aside", aside}}));
-  } else {
-    fmt::print("{} entries, {} bytes of code, {} set aside as damaged, in {}\n", entries->size(), bytes, bad->size(), admin->database_path());
-  }
-  return kGood;
-}
 
 Result<void> write_file(const std::string& path, std::string_view bytes) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
@@ -142,8 +66,8 @@ void print_entry(const CacheEntry& entry) {
   }
 }
 
-ordered_json to_json_object(const CacheEntry& entry) {
-  ordered_json object = to_json_object(entry.info);
+ordered_json entry_json(const CacheEntry& entry) {
+  ordered_json object = to_json_object(EntryView{entry.info, traits_of(entry.info.spec), {}});
   auto fields = ordered_json::object();
   for (const KeyField& field : entry.key_fields) {
     fields[field.name] = field.value;
@@ -163,7 +87,7 @@ ordered_json to_json_object(const CacheEntry& entry) {
 
 int show(const CacheCommand& options) {
   const bool json = options.common.json;
-  auto admin = open_cache(options);
+  auto admin = open_cache(options.common, options.bundle);
   if (!admin) {
     return fail(admin.error(), json);
   }
@@ -183,7 +107,7 @@ int show(const CacheCommand& options) {
     }
   }
   if (json) {
-    fmt::print("{}\n", dump(to_json_object(*entry)));
+    fmt::print("{}\n", dump(entry_json(*entry)));
   } else {
     print_entry(*entry);
   }
@@ -195,7 +119,7 @@ int verify(const CacheCommand& options) {
   if (!options.bundle.empty()) {
     return verify_bundle_file(options.bundle, json);
   }
-  auto admin = open_cache(options);
+  auto admin = open_cache(options.common, options.bundle);
   if (!admin) {
     return fail(admin.error(), json);
   }
@@ -228,12 +152,7 @@ void add_cache(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("cache", "Look inside a cache, keep its size, and forget failures");
   command->require_subcommand(1);
 
-  CLI::App* list_command = command->add_subcommand("list", "One line for each kernel");
-  list_command->add_option("--from", options->bundle, "a bundle instead of the cache")->type_name("FILE");
-  list_command->add_option("--arch", options->arch, "only this arch");
-  list_command->add_option("--family", options->family, "only this family");
-  add_common_options(*list_command, options->common);
-  list_command->callback([options, &status] { status = list(*options); });
+  add_cache_list(*command, status);
 
   CLI::App* show_command = command->add_subcommand("show", "Everything about one kernel: facts, key fields, compiler, log");
   show_command->add_option("key", options->key, "its key, or the first digits of it")->required();
@@ -248,6 +167,12 @@ void add_cache(CLI::App& app, int& status) {
   add_common_options(*verify_command, options->common);
   verify_command->callback([options, &status] { status = verify(*options); });
 
+  add_cache_why(*command, status);
+  add_cache_stats(*command, status);
+  add_cache_top(*command, status);
+  add_cache_disasm(*command, status);
+  add_cache_diff(*command, status);
+  add_cache_report(*command, status);
   add_cache_forget(*command, status);
   add_cache_gc(*command, status);
   add_cache_bundles(*command, status);

@@ -2,8 +2,6 @@
 
 // sinter check: may this kernel run on that device, which need not be here? Every reason, with numbers and sources.
 
-#include <map>
-
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -14,6 +12,7 @@
 #include "runtime/caps/tuning_device.h"
 #include "runtime/caps/validate.h"
 #include "tools/sinter/command.h"
+#include "tools/sinter/request_options.h"
 
 namespace sinter::cli {
 
@@ -21,28 +20,15 @@ namespace {
 
 struct CheckOptions {
   CommonOptions common;
-  std::string device, family, driver_version;
-  std::map<std::string, std::string> params;  // by name; empty: not given
-  std::int64_t rows = 0, largest = 0;
+  RequestOptions request;
+  std::string device, driver_version;
   bool compile = false;
   bool explain = false;
   bool allow_unsafe_vskip = false;
 };
 
-Result<KernelRequest> make_request(const CheckOptions& options) {
-  KernelRequest request;
-  SINTER_TRY(request.family, find_family(options.family));
-  for (const auto& [name, value] : options.params) {
-    if (!value.empty()) {
-      SINTER_TRY_VOID(set_param(request, name, std::string_view(value)));
-    }
-  }
-  if (options.rows > 0) {
-    SINTER_TRY_VOID(set_param(request, "rows", options.rows));
-  }
-  if (options.largest > 0) {
-    SINTER_TRY_VOID(set_param(request, "largest", options.largest));
-  }
+Result<KernelRequest> request_to_check(const CheckOptions& options) {
+  SINTER_TRY(KernelRequest request, make_request(options.request));
   // A check is about one layer; how many experts it has seldom matters to the answer.
   const int groups = all_families()[request.family]->param_index("groups");
   if (groups >= 0 && request.values[static_cast<std::size_t>(groups)] == kUnset) {
@@ -72,7 +58,7 @@ Result<CheckReport> check(Runtime& runtime, const CheckOptions& options, std::st
     caps.memory_bytes = runtime.device(host).caps.memory_bytes;
   }
   caps.driver_version = options.driver_version;
-  SINTER_TRY(const KernelRequest request, make_request(options));
+  SINTER_TRY(const KernelRequest request, request_to_check(options));
   const auto choice = choose_kernel({.request = request,
                                      .target = resolve_target(caps, *caps.arch, runtime.settings()),
                                      .caps = caps,
@@ -83,7 +69,7 @@ Result<CheckReport> check(Runtime& runtime, const CheckOptions& options, std::st
                                      .tuned = &runtime.tuned(),
                                      .device = tuning_device(caps, *caps.arch, live)});
   if (!choice) {
-    return refused(caps, options.family, choice.error());
+    return refused(caps, options.request.family, choice.error());
   }
   if (options.explain) {
     explanation = options.common.json ? to_json(*choice) : to_text(*choice, caps);
@@ -130,18 +116,9 @@ void add_check(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("check", "Say whether a kernel may run on a device that need not be here, and why");
   command->footer("  sinter check --device MI308X --family grouped_gemm --quant fp8_block --n 2816 --k 2048 --tile 128x128x128 --vskip on");
   command->add_option("--device", options->device, "a row of `sinter devices`")->required()->type_name("NAME");
-  command->add_option("--family", options->family, "grouped_gemm or quantize")->required();
-  for (const Family* family : all_families()) {
-    for (const ParamInfo& param : family->params()) {
-      const std::string name(param.name);
-      if (options->params.try_emplace(name).second) {
-        command->add_option("--" + name, options->params[name], std::string(param.help))->type_name("VALUE");
-      }
-    }
-  }
+  command->add_option("--family", options->request.family, "grouped_gemm or quantize")->required();
+  add_request_options(*command, options->request);
   command->add_option("--driver", options->driver_version, "driver version to check quirks against (default: unknown)")->type_name("VERSION");
-  command->add_option("--rows", options->rows, "rows that a launch will have, for choosing a tile")->type_name("N")->check(CLI::Range(std::int64_t{1}, kMaxRows));
-  command->add_option("--largest", options->largest, "rows of its largest group, where they are uneven")->type_name("N")->check(CLI::Range(std::int64_t{1}, kMaxRows));
   command->add_flag("--explain", options->explain, "also print how the kernel was chosen: candidates, reasons, rounds, occupancy, waste");
   command->add_flag("--compile", options->compile, "compile the kernel and check the binary too");
   command->add_flag("--allow-unsafe-vskip", options->allow_unsafe_vskip, "accept vskip on devices that no sourced row calls safe");

@@ -51,5 +51,8 @@ void add_tune(CLI::App& app, int& status);
 void add_devices(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
 void add_explain(CLI::App& app, int& status);
+void add_trace(CLI::App& app, int& status);
+void add_completion(CLI::App& app, int& status);
+void add_manual(CLI::App& app, int& status);
 
 }  // namespace sinter::cli

@@ -51,6 +51,9 @@ int main(int argc, char** argv) try {
   sinter::cli::add_devices(app, status);
   sinter::cli::add_doctor(app, status);
   sinter::cli::add_explain(app, status);
+  sinter::cli::add_trace(app, status);
+  sinter::cli::add_completion(app, status);
+  sinter::cli::add_manual(app, status);
   if (argc > 1 && argv[1][0] != '-') {
     const std::vector<std::string> names = command_names(app);
     if (std::ranges::find(names, argv[1]) == names.end()) {
