@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "codegen/resolve.h"
+#include "runtime/metrics.h"
 #include "runtime/runtime.h"
 #include "runtime/version.h"
 
@@ -432,6 +433,22 @@ sinter_status sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stat
   full.background_failures = counters.background_failures;
   std::memcpy(stats, &full, std::min<std::size_t>(stats->struct_size, sizeof full));
   return SINTER_OK;
+}
+
+sinter_status sinter_metrics_text(const sinter_runtime* runtime, char* buffer, size_t capacity, size_t* length) {
+  if (runtime == nullptr || length == nullptr || (buffer == nullptr && capacity != 0)) {
+    return SINTER_INVALID_REQUEST;
+  }
+  return guarded(nullptr, [&] {
+    const std::string text = prometheus_text(runtime->runtime->metrics());
+    *length = text.size();
+    if (capacity > 0) {
+      const std::size_t copied = std::min(capacity - 1, text.size());
+      std::memcpy(buffer, text.data(), copied);
+      buffer[copied] = '\0';
+    }
+    return SINTER_OK;
+  });
 }
 
 }  // extern "C"

@@ -318,6 +318,7 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
   SINTER_TRY(auto loaded, device.driver->load_with_tensor_maps(device.properties.ordinal, *compiled.code, shape_hint,
                                                                plan.tensor_maps));
   const double load_ms = milliseconds_since(load_start);
+  loads_.observe(load_ms / 1e3);
   SINTER_TRY_VOID(check_loaded(spec, plan, *compiled.code, loaded->attributes(), device.caps));
 
   Kernel::Parts parts;
@@ -358,6 +359,11 @@ RuntimeCounters Runtime::counters() const {
   counters.stand_ins = static_cast<std::int64_t>(stand_in_handles_.size());
   counters.swaps = swaps_;
   return counters;
+}
+
+RuntimeMetrics Runtime::metrics() const {
+  const CompileTimes& times = service_->times();
+  return {counters(), times.lookup.snapshot(), times.queue.snapshot(), times.compile.snapshot(), loads_.snapshot()};
 }
 
 }  // namespace sinter

@@ -74,6 +74,13 @@ struct RuntimeCounters {
   std::int64_t background_failures = 0;
 };
 
+/// What monitoring wants to know (runtime/metrics.h has it as text).
+struct RuntimeMetrics {
+  RuntimeCounters counters;
+  Histogram::Snapshot lookup, queue, compile;  ///< As in CompileTimes.
+  Histogram::Snapshot load;                    ///< Of code objects into the device's driver.
+};
+
 /// What a request that is not live may cost its caller.
 enum class GetPolicy : std::uint8_t {
   kBlock,     ///< Waits for whatever it takes.
@@ -141,6 +148,7 @@ class Runtime {
   const Settings& settings() const { return options_.settings; }
   const Log& log() const { return log_; }
   RuntimeCounters counters() const;
+  RuntimeMetrics metrics() const;
 
  private:
   using KernelName = std::pair<int, std::string>;  ///< Device number and spec name.
@@ -171,6 +179,7 @@ class Runtime {
   Trace trace_;
   const std::unique_ptr<const LaunchWatch> watch_;  // May be null.
   mutable std::atomic<std::int64_t> refused_{0};
+  Histogram loads_;
 
   static constexpr int kMaxDevices = 64;
   std::mutex opening_;  // guards drivers_ and devices_; held while a vendor's driver starts, which may fork

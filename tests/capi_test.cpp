@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -178,4 +179,34 @@ TEST_CASE("the C++ wrapper prefetches, waits, and counts what comes after the wa
   CHECK_THROWS_AS(runtime.get_kernel(device, sinter::Request("quantize").set("k", 384)), sinter::Failure);
   CHECK(runtime.stats().late_compiles == 1);
   CHECK(runtime.swap_ready() == 0);
+
+TEST_CASE("counters and times are to be had as text for Prometheus") {
+  sinter::Runtime runtime(kOptions);
+  const std::int32_t device = runtime.open_device("host");
+  (void)runtime.get_kernel(device, sinter::Request("quantize").set("k", 128));
+  const std::string text = runtime.metrics_text();
+  CHECK(text.find("\nsinter_compiles_total 1\n") != std::string::npos);
+  CHECK(text.find("\nsinter_compile_seconds_bucket{le=\"+Inf\"} 1\n") != std::string::npos);
+  CHECK(text.find("\nsinter_load_seconds_count 1\n") != std::string::npos);
+  CHECK(text.find("\nsinter_cache_hits_total{layer=\"bundle\"} 0\n") != std::string::npos);
+  if (const char* path = std::getenv("SINTER_TEST_METRICS_FILE")) {
+    std::ofstream(path) << text;
+  }
+}
+
+TEST_CASE("a buffer that is too small gets the beginning of the metrics and the whole length") {
+  sinter_runtime* runtime = nullptr;
+  Error error;
+  REQUIRE(sinter_runtime_create(&kOptions, &runtime, &error.error) == SINTER_OK);
+  std::size_t length = 0;
+  CHECK(sinter_metrics_text(runtime, nullptr, 0, &length) == SINTER_OK);
+  REQUIRE(length > 1000);
+  char small[8] = "xxxxxxx";
+  CHECK(sinter_metrics_text(runtime, small, sizeof small, &length) == SINTER_OK);
+  CHECK(std::string(small) == "# HELP ");
+  CHECK(length > 1000);
+  CHECK(sinter_metrics_text(nullptr, small, sizeof small, &length) == SINTER_INVALID_REQUEST);
+  CHECK(sinter_metrics_text(runtime, small, sizeof small, nullptr) == SINTER_INVALID_REQUEST);
+  CHECK(sinter_metrics_text(runtime, nullptr, 8, &length) == SINTER_INVALID_REQUEST);
+  sinter_runtime_destroy(runtime);
 }

@@ -245,6 +245,11 @@ typedef struct sinter_stats {
  * that of the first version (72). */
 SINTER_API sinter_status sinter_get_stats(const sinter_runtime* runtime, sinter_stats* stats);
 
+/* The counters above and histograms of times (look-ups, waits for a compiler, compiles, loads) in Prometheus' text format,
+ * version 0.0.4. Writes what fits into `capacity` bytes, the last of them a NUL, and stores the length of the whole text:
+ * ask with a capacity of 0 first. SINTER_INVALID_REQUEST for a NULL argument; `buffer` may be NULL if `capacity` is 0. */
+SINTER_API sinter_status sinter_metrics_text(const sinter_runtime* runtime, char* buffer, size_t capacity, size_t* length);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

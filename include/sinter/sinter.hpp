@@ -170,6 +170,18 @@ class Runtime {
     sinter_get_stats(runtime_.get(), &stats);
     return stats;
   }
+  /// Counters and times in Prometheus' text format.
+  std::string metrics_text() const {
+    std::string text;
+    std::size_t length = 0;
+    // It may grow between the two calls.
+    for (sinter_metrics_text(runtime_.get(), nullptr, 0, &length); length > text.size();) {
+      text.resize(length);
+      sinter_metrics_text(runtime_.get(), text.data(), text.size() + 1, &length);
+    }
+    text.resize(length);
+    return text;
+  }
 
  private:
   struct Destroy {

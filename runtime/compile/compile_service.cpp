@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/compile/compile_service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
@@ -21,6 +22,8 @@ using Clock = std::chrono::steady_clock;
 
 /// Long enough that an absent compiler costs nothing, short enough that a worker killed at its start costs little.
 constexpr std::chrono::seconds kAskAgainAfter{2};
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 const char* environment(const char* name) { return std::getenv(name); }
 
@@ -139,7 +142,9 @@ Result<CompiledCode> CompileService::find_or_refuse(const KernelSpec& spec, cons
 }
 
 std::optional<CompiledCode> CompileService::find(const CacheKey& key, MissCount count) {
+  const Clock::time_point start = Clock::now();
   auto hit = cache_.lookup(key, count);
+  times_.lookup.observe(seconds_since(start));
   if (!hit) {
     return std::nullopt;
   }
@@ -238,7 +243,10 @@ SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const Body
   ++compiles_;
   WorkerLogRecord record{.key = to_hex(key.digest), .spec = spec.name(), .backend = toolchain.backend};
   AttemptOutcome outcome = AttemptOutcome::kUnavailable;
+  double compiling_s = 0;
   const auto log_attempt = [&](const CompileAttempt& attempt) {
+    times_.compile.observe(attempt.milliseconds / 1e3);
+    compiling_s += attempt.milliseconds / 1e3;
     outcome = attempt.outcome;
     record.milliseconds = attempt.milliseconds;
     record.outcome = attempt_outcome_name(outcome);
@@ -255,8 +263,10 @@ SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const Body
     }
     return error;
   };
+  const Clock::time_point start = Clock::now();
   auto compiled = pool_.compile({toolchain.backend, spec.arch, generated.entry, generated.source, std::move(generated.headers), toolchain.options},
                                 watch);
+  times_.queue.observe(std::max(0.0, seconds_since(start) - compiling_s));
   if (!compiled) {
     return fail(std::move(compiled).error());
   }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/fork_safe_mutex.h"
+#include "base/histogram.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/settings.h"
@@ -48,6 +49,13 @@ struct CompilePermission {
   std::string_view why_not = {};  ///< "SINTER_COMPILE is off", for the message.
 };
 
+/// How long the steps took that requests waited for, in seconds.
+struct CompileTimes {
+  Histogram lookup;   ///< Of a key in the database and the bundles of this node; hits in memory are not timed.
+  Histogram queue;    ///< Before a compile: for a free place, and for a worker to start.
+  Histogram compile;  ///< Of a compiler, from the request to its answer; failed ones, too.
+};
+
 /// Thread-safe; no lock is held while compiling or reading a disk.
 class CompileService {
  public:
@@ -77,6 +85,7 @@ class CompileService {
   WorkerPool& workers() { return pool_; }
   std::int64_t compiles() const { return compiles_; }
   std::int64_t failed_compiles() const { return failed_compiles_; }
+  const CompileTimes& times() const { return times_; }
 
  private:
   /// What a compiler said of itself. That it said nothing is believed for a while: it may be absent, or was killed.
@@ -118,6 +127,7 @@ class CompileService {
   KeyLeases leases_;
   WorkerLog worker_log_;
   std::atomic<std::int64_t> compiles_{0}, failed_compiles_{0};
+  CompileTimes times_;
 
   ForkSafeMutex mutex_;  // guards identities_
   std::map<std::string, KnownIdentity, std::less<>> identities_;  // by backend

@@ -175,7 +175,7 @@ Result<void> print_top(const TopCommand& options, bool terminal) {
   // Home, and clear what is below: without the flicker of clearing first.
   fmt::print("{}{}: {} kernels, {}, {} loads; by {}{}\n", terminal ? "\033[H\033[J" : "", cache.database_path(),
              entries.size(), bytes_text(bytes), loads, options.query.sort,
-             terminal ? fmt::format("; {}; q or Ctrl-C ends", time_text(now)) : "");
+             terminal ? fmt::format("; {}; Ctrl-C ends", time_text(now)) : "");
   print_lines(entries, shown, now);
   std::fflush(stdout);
   return {};
@@ -183,12 +183,7 @@ Result<void> print_top(const TopCommand& options, bool terminal) {
 
 /// False if somebody wants it to end.
 bool wait_for_next(double seconds) {
-  pollfd input{STDIN_FILENO, POLLIN, 0};
-  const int ready = ::poll(&input, ::isatty(STDIN_FILENO) == 1 ? 1 : 0, static_cast<int>(seconds * 1000));
-  char key = 0;
-  if (ready > 0 && (::read(STDIN_FILENO, &key, 1) != 1 || key == 'q')) {
-    return false;
-  }
+  ::poll(nullptr, 0, static_cast<int>(seconds * 1000));  // A signal ends it.
   return interrupted == 0;
 }
 
