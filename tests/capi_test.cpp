@@ -179,6 +179,7 @@ TEST_CASE("the C++ wrapper prefetches, waits, and counts what comes after the wa
   CHECK_THROWS_AS(runtime.get_kernel(device, sinter::Request("quantize").set("k", 384)), sinter::Failure);
   CHECK(runtime.stats().late_compiles == 1);
   CHECK(runtime.swap_ready() == 0);
+}
 
 TEST_CASE("counters and times are to be had as text for Prometheus") {
   sinter::Runtime runtime(kOptions);

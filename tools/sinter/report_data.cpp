@@ -352,7 +352,7 @@ ordered_json report_data(const ReportInput& input, const std::vector<DeviceCaps>
 }
 
 std::string script_safe(const ordered_json& data) {
-  // ASCII, so that no line separator of Unicode is left; and "<" stands in texts alone, where its escape means the same.
+  // ASCII, so that no line separator of Unicode is left; "<" stands in texts alone, where its escape means the same.
   std::string text = data.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
   std::string safe;
   safe.reserve(text.size());
