@@ -7,10 +7,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "base/digest.h"
@@ -285,19 +287,19 @@ TEST_CASE("a helper that is killed is replaced, in the middle of a request and b
   CHECK(second != first);
 
   // In the middle of one, and again when it is asked a second time.
+  std::atomic<bool> is_over{false};
   std::thread killer([&] {
-    int seen = 2;
-    for (int kills = 0; kills < 2; ++kills) {
-      while (server.connections() == seen) {
-        ::usleep(1000);
-      }
-      seen = server.connections();
-      for (const pid_t helper : helpers()) {
-        ::kill(helper, SIGKILL);
+    for (int seen = 2; !is_over; ::usleep(1000)) {
+      if (const int connections = server.connections(); connections != seen) {
+        seen = connections;
+        for (const pid_t helper : helpers()) {
+          ::kill(helper, SIGKILL);
+        }
       }
     }
   });
   node.expect_nothing(1);
+  is_over = true;
   killer.join();
   CHECK(node.cache.counters().remote.faults == 1);
   node.expect_nothing(4);
