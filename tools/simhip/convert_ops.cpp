@@ -115,6 +115,9 @@ constexpr Opcode kAll[] = {
        return narrow(a) | narrow(b) << 16;
      })>},
     {"v_cvt_pk_bf16_f32", "vff", binary<([](u32 a, u32 b) { return brain_float(a) | brain_float(b) << 16; })>},
+    {"v_cvt_pk_f16_f32", "vff", binary<([](u32 a, u32 b) {
+       return u32{half_bits(as_float(a))} | u32{half_bits(as_float(b))} << 16;
+     })>},
     // 16 bits.
     {"v_cvt_f16_f32", "vf", unary<([](u32 a) { return half_bits(as_float(a)); })>, kLaneForms},
     {"v_cvt_f32_f16", "vg", unary<([](u32 a) { return as_bits(static_cast<float>(as_half(a))); })>, kFloat},
