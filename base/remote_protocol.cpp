@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/cbor_message.h"
 #include "base/cbor_shape.h"
 
 namespace sinter::remote {
@@ -124,19 +125,6 @@ class Reader {
   std::string problem_;
 };
 
-Json binary(const Bytes& bytes) {
-  Json::binary_t::container_type out(bytes.size());
-  std::transform(bytes.begin(), bytes.end(), out.begin(), [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
-  return Json::binary(std::move(out));
-}
-
-Bytes to_frame(const Json& message) {
-  const std::vector<std::uint8_t> cbor = Json::to_cbor(message);
-  Bytes frame(cbor.size());
-  std::transform(cbor.begin(), cbor.end(), frame.begin(), [](std::uint8_t b) { return std::byte{b}; });
-  return frame;
-}
-
 /// Room for the one descriptor that a message carries.
 union DescriptorMessage {
   cmsghdr header;
@@ -146,36 +134,36 @@ union DescriptorMessage {
 }  // namespace
 
 std::vector<std::byte> encode(const Configure& message) {
-  return to_frame({{"type", "configure"},
-                   {"version", message.version},
-                   {"url", message.url},
-                   {"ca_file", message.ca_file},
-                   {"ca_directory", message.ca_directory}});
+  return cbor_frame({{"type", "configure"},
+                     {"version", message.version},
+                     {"url", message.url},
+                     {"ca_file", message.ca_file},
+                     {"ca_directory", message.ca_directory}});
 }
 
 std::vector<std::byte> encode(const Ready& message) {
-  return to_frame({{"type", "ready"},
-                   {"version", message.version},
-                   {"engine", message.engine},
-                   {"problem", message.problem}});
+  return cbor_frame({{"type", "ready"},
+                     {"version", message.version},
+                     {"engine", message.engine},
+                     {"problem", message.problem}});
 }
 
 std::vector<std::byte> encode(const Request& message) {
-  return to_frame({{"type", "request"},
-                   {"op", word_of(kOps, message.op)},
-                   {"limit_ms", message.limit_ms},
-                   {"key", message.key},
-                   {"token", message.token},
-                   {"lease_ms", message.lease_ms},
-                   {"blob", binary(message.blob)}});
+  return cbor_frame({{"type", "request"},
+                     {"op", word_of(kOps, message.op)},
+                     {"limit_ms", message.limit_ms},
+                     {"key", message.key},
+                     {"token", message.token},
+                     {"lease_ms", message.lease_ms},
+                     {"blob", cbor_binary(message.blob)}});
 }
 
 std::vector<std::byte> encode(const Answer& message) {
-  return to_frame({{"type", "answer"},
-                   {"status", word_of(kStatuses, message.status)},
-                   {"lease", word_of(kLeases, message.lease)},
-                   {"error", message.error},
-                   {"blob", binary(message.blob)}});
+  return cbor_frame({{"type", "answer"},
+                     {"status", word_of(kStatuses, message.status)},
+                     {"lease", word_of(kLeases, message.lease)},
+                     {"error", message.error},
+                     {"blob", cbor_binary(message.blob)}});
 }
 
 Result<Configure> decode_configure(const std::vector<std::byte>& frame) {

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/cbor_message.h"
 #include "base/cbor_shape.h"
 
 namespace sinter::protocol {
@@ -168,19 +169,6 @@ Result<T> decode(const Bytes& frame, std::string_view type, ReadFields read_fiel
   return message;
 }
 
-Json binary(const Bytes& bytes) {
-  Json::binary_t::container_type out(bytes.size());
-  std::transform(bytes.begin(), bytes.end(), out.begin(), [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
-  return Json::binary(std::move(out));
-}
-
-Bytes to_frame(const Json& message) {
-  const std::vector<std::uint8_t> cbor = Json::to_cbor(message);
-  Bytes frame(cbor.size());
-  std::transform(cbor.begin(), cbor.end(), frame.begin(), [](std::uint8_t b) { return std::byte{b}; });
-  return frame;
-}
-
 }  // namespace
 
 std::vector<std::byte> encode(const Hello& message) {
@@ -193,11 +181,11 @@ std::vector<std::byte> encode(const Hello& message) {
                         {"archs", backend.archs},
                         {"files", backend.files}});
   }
-  return to_frame({{"type", "hello"},
-                   {"version", message.version},
-                   {"worker", message.worker},
-                   {"backends", std::move(backends)},
-                   {"problems", message.problems}});
+  return cbor_frame({{"type", "hello"},
+                     {"version", message.version},
+                     {"worker", message.worker},
+                     {"backends", std::move(backends)},
+                     {"problems", message.problems}});
 }
 
 std::vector<std::byte> encode(const CompileRequest& message) {
@@ -205,39 +193,39 @@ std::vector<std::byte> encode(const CompileRequest& message) {
   for (const NamedText& header : message.headers) {
     headers.push_back({{"name", header.name}, {"text", header.text}});
   }
-  return to_frame({{"type", "compile"},
-                   {"backend", message.backend},
-                   {"arch", message.arch},
-                   {"entry", message.entry},
-                   {"source", message.source},
-                   {"headers", std::move(headers)},
-                   {"options", message.options}});
+  return cbor_frame({{"type", "compile"},
+                     {"backend", message.backend},
+                     {"arch", message.arch},
+                     {"entry", message.entry},
+                     {"source", message.source},
+                     {"headers", std::move(headers)},
+                     {"options", message.options}});
 }
 
 std::vector<std::byte> encode(const CompileReply& message) {
-  return to_frame({{"type", "compiled"},
-                   {"ok", message.ok},
-                   {"error", message.error},
-                   {"log", message.log},
-                   {"format", message.format},
-                   {"code", binary(message.code)},
-                   {"facts", message.facts},
-                   {"milliseconds", message.milliseconds}});
+  return cbor_frame({{"type", "compiled"},
+                     {"ok", message.ok},
+                     {"error", message.error},
+                     {"log", message.log},
+                     {"format", message.format},
+                     {"code", cbor_binary(message.code)},
+                     {"facts", message.facts},
+                     {"milliseconds", message.milliseconds}});
 }
 
 std::vector<std::byte> encode(const InspectRequest& message) {
-  return to_frame({{"type", "inspect"},
-                   {"format", message.format},
-                   {"entry", message.entry},
-                   {"code", binary(message.code)}});
+  return cbor_frame({{"type", "inspect"},
+                     {"format", message.format},
+                     {"entry", message.entry},
+                     {"code", cbor_binary(message.code)}});
 }
 
 std::vector<std::byte> encode(const InspectReply& message) {
-  return to_frame({{"type", "inspected"},
-                   {"ok", message.ok},
-                   {"error", message.error},
-                   {"facts", message.facts},
-                   {"disassembly", message.disassembly}});
+  return cbor_frame({{"type", "inspected"},
+                     {"ok", message.ok},
+                     {"error", message.error},
+                     {"facts", message.facts},
+                     {"disassembly", message.disassembly}});
 }
 
 Result<std::string> message_type(const std::vector<std::byte>& frame) {

@@ -91,8 +91,7 @@ class GroupedWgrad final : public Family {
   }
 
   const char* bad_scalar(const KernelSpec&, const void* args) const override {
-    const long long rows = static_cast<const Args*>(args)->rows;
-    return rows < 0 || rows > kMaxRows ? "rows must be from 0 to 2147418112 (2^31 - 2^16)" : nullptr;
+    return bad_rows(static_cast<const Args*>(args)->rows);
   }
 
   std::uint64_t footprint_bytes(const KernelSpec& spec, const void* args, int index) const override {

@@ -40,6 +40,10 @@ Result<const TensorInfo*> expect_tensor(std::span<const TensorInfo> tensors, std
   return tensor;
 }
 
+const char* bad_rows(std::int64_t rows) {
+  return rows < 0 || rows > kMaxRows ? "rows must be from 0 to 2147418112 (2^31 - 2^16)" : nullptr;
+}
+
 Result<void> expect_shape(const TensorInfo& tensor, std::initializer_list<std::int64_t> shape) {
   if (!std::ranges::equal(tensor.shape, shape)) {
     return make_error(ErrorCode::kInvalidRequest, fmt::format("tensor '{}' has shape [{}]; it must be [{}]", tensor.name,

@@ -27,6 +27,9 @@ Result<const TensorInfo*> expect_tensor(std::span<const TensorInfo> tensors, std
 /// Errors: kInvalidRequest unless the tensor has exactly this shape.
 Result<void> expect_shape(const TensorInfo& tensor, std::initializer_list<std::int64_t> shape);
 
+/// Of a launch's number of rows: null, or what is wrong with it (Family::bad_scalar).
+const char* bad_rows(std::int64_t rows);
+
 inline double bf16_to_double(std::uint16_t bits) {
   const std::uint32_t wide = std::uint32_t{bits} << 16;
   float value;
