@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by each script: the command, an empty directory of its own, and ways to say what is expected.
+# No test pipes into `grep -q`: it leaves at the first match, and pipefail then reports the writer's broken pipe.
 # shellcheck disable=SC2034
 set -uo pipefail
 build=$1

@@ -13,7 +13,7 @@ complete_line() {
 offers() {
   local wanted=$1
   shift
-  complete_line "$@" | grep -qxF -- "$wanted" || die "no '$wanted' for: $*"
+  grep -qxF -- "$wanted" <<<"$(complete_line "$@")" || die "no '$wanted' for: $*"
 }
 expect 0 "$sinter" completion bash
 bash -n out || die "the script for bash does not parse"
@@ -57,7 +57,7 @@ grep -q 'SINTER_CACHE_DIR' man/sinter.1 || die "the settings are not in the manu
 if command -v mandoc >/dev/null; then
   mandoc -T lint -W warning man/*.1 || die "mandoc complains"
 fi
-if command -v man >/dev/null && man --help 2>&1 | grep -q -- --warnings; then
+if command -v man >/dev/null && grep -q -- --warnings <<<"$(man --help 2>&1)"; then
   [ -z "$(MANWIDTH=100 man --warnings -l man/sinter-cache-why.1 2>&1 >rendered)" ] || die "man warns"
   grep -q 'nearest stored kernel' rendered || die "the page says nothing: $(cat rendered)"
 fi

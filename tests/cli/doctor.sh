@@ -7,7 +7,7 @@ unset SINTER_BUNDLES SINTER_SIGNATURES SINTER_TRUSTED_KEYS SINTER_SIGNING_KEY SI
 
 state_of() { json "{f[\"state\"] for f in d[\"findings\"] if f[\"subject\"] == \"$1\"}"; }
 is() { [ "$(state_of "$1")" = "{'$2'}" ] || die "$1 is not $2: $(cat out)"; }
-mends() { json "[f[\"mend\"] for f in d[\"findings\"] if f[\"subject\"] == \"$1\"]" | grep -qF -- "$2" || die "$1 is not mended by $2: $(cat out)"; }
+mends() { grep -qF -- "$2" <<<"$(json "[f[\"mend\"] for f in d[\"findings\"] if f[\"subject\"] == \"$1\"]")" || die "$1 is not mended by $2: $(cat out)"; }
 
 expect 0 "$sinter" doctor
 out_has 'nothing is broken'

@@ -13,7 +13,7 @@ while read -r _ kind name; do
   esac
 done <out
 expect 0 readelf -d "$library"
-if grep NEEDED out | grep -qvE 'libstdc\+\+|libm\.|libgcc_s|libc\.|ld-linux'; then
+if grep -qvE 'libstdc\+\+|libm\.|libgcc_s|libc\.|ld-linux' <<<"$(grep NEEDED out)"; then
   grep NEEDED out >&2
   die "it needs more than the C and C++ run time"
 fi

@@ -70,10 +70,10 @@ munged --force --socket="$work/munge/socket" --key-file="$work/munge.key" --pid-
 slurmctld -c -f slurm.conf 2>ctld.err || skip "slurmctld does not start here: $(cat ctld.err)"
 slurmd -c -f slurm.conf 2>slurmd.err || skip "slurmd does not start here: $(cat slurmd.err)"
 for _ in $(seq 120); do
-  sinfo -h -o %T 2>/dev/null | grep -qx idle && break
+  grep -qx idle <<<"$(sinfo -h -o %T 2>/dev/null)" && break
   sleep 0.5
 done
-sinfo -h -o %T | grep -qx idle || skip "the node does not come up here: $(tail -n 3 slurmd.log slurmctld.log)"
+grep -qx idle <<<"$(sinfo -h -o %T)" || skip "the node does not come up here: $(tail -n 3 slurmd.log slurmctld.log)"
 
 cat >m.json <<'JSON'
 {"kernels": [{"family": "grouped_gemm", "n": [80, 96, 112, 128], "k": 96, "groups": 3}]}
@@ -85,13 +85,13 @@ expect 0 "$examples/submit" 0-2
 merge=$(cat out)
 for _ in $(seq 600); do
   [ -z "$(squeue -h)" ] && break
-  ! squeue -h -o %r | grep -q DependencyNeverSatisfied || break
+  ! grep -q DependencyNeverSatisfied <<<"$(squeue -h -o %r)" || break
   sleep 0.5
 done
 logs() { cat sinter-*.log; tail -n 20 slurmctld.log; }
 [ -s bundles/moe-x86-64-v3.sinter ] || die "job $merge wrote no bundle: $(logs)"
 [ "$(grep -l 'kernels: ' sinter-prebuild-*.log | wc -l)" -eq 3 ] || die "three tasks were expected: $(logs)"
-scontrol -o show job "$merge" | grep -q 'JobState=COMPLETED' || die "the merge did not complete: $(logs)"
+grep -q 'JobState=COMPLETED' <<<"$(scontrol -o show job "$merge")" || die "the merge did not complete: $(logs)"
 
 # What the cluster built is what one machine builds.
 expect 0 "$sinter" prebuild --manifest m.json --arch x86-64-v3 --cache whole --out one --name moe --sign key
