@@ -172,11 +172,14 @@ Result<void> print_top(const TopCommand& options, bool terminal) {
                              {"entries", array}}));
     return {};
   }
-  // Home, and clear what is below: without the flicker of clearing first.
-  fmt::print("{}{}: {} kernels, {}, {} loads; by {}{}\n", terminal ? "\033[H\033[J" : "", cache.database_path(),
-             entries.size(), bytes_text(bytes), loads, options.query.sort,
+  // Home, and clear what is below: without the flicker of clearing first. A line longer than the terminal is cut by it,
+  // since one that wraps would push the first lines off the top.
+  constexpr std::string_view kHome = "\033[H\033[J", kCutLines = "\033[?7l", kWrapLines = "\033[?7h";
+  fmt::print("{}{}{}: {} kernels, {}, {} loads; by {}{}\n", terminal ? kHome : "", terminal ? kCutLines : "",
+             cache.database_path(), entries.size(), bytes_text(bytes), loads, options.query.sort,
              terminal ? fmt::format("; {}; Ctrl-C ends", time_text(now)) : "");
   print_lines(entries, shown, now);
+  fmt::print("{}", terminal ? kWrapLines : "");
   std::fflush(stdout);
   return {};
 }
