@@ -67,21 +67,23 @@ struct Layout {
 
 // --- the producer ----------------------------------------------------------------------------------------------------
 
-/// Starts the copies of one step of a tile: rows `row` to + 63 of a group that ends at `end`.
+/// Starts the copies of one step of a tile: rows `row` to + 63 of a group that ends at `end`, behind `row`. (Of rows
+/// behind the end alone the copy engine would touch where the map begins, which may be nobody's memory.)
 template <class P>
 SINTER_DEVICE void load_step(const Args& args, const WgradTile& tile, int row, int end, const RingPlace& place) {
   using L = Layout<P>;
   const U32 slot = slot_of<L>(place), full = full_barrier<L>(place);
+  const int stop = end - row < P::kTileK ? end : row + P::kTileK;
   phase_arrive_expecting(full, L::kSlotBytes);
 #pragma unroll
   for (int box = 0; box < L::kBoxesB; ++box) {
     load_ragged_box(slot + static_cast<U32>(L::kSlotB + box * L::kBoxBytes), args.x, full,
-                    tile.column + box * L::kBoxColumns, row, end);
+                    tile.column + box * L::kBoxColumns, row, stop);
   }
 #pragma unroll
   for (int band = 0; band < L::kBands; ++band) {
     load_ragged_box(slot + static_cast<U32>(band * L::kBoxBytes), args.dy, full, tile.row + band * L::kBandRows, row,
-                    end);
+                    stop);
   }
 }
 
@@ -93,6 +95,14 @@ SINTER_DEVICE void produce(const Args& args, const WgradGroups& groups, WgradTil
   RingPlace place = {memory, 0, 1};  // the slots start empty, as after a round of parity 1
   for (U32 index = static_cast<U32>(block_index());; index += static_cast<U32>(block_count())) {
     const WgradTile tile = wgrad_tile_at<P>(index, groups);
+    if (tile.steps == WgradTile::kNoTile) break;
+    if (tile.steps == WgradTile::kZeros) {
+      phase_wait(empty_barrier<L>(place), place.parity);
+      tiles[place.index] = tile;
+      phase_arrive(full_barrier<L>(place));
+      go_on<L>(place);
+      continue;
+    }
     const int first = groups.row[tile.group], end = groups.row[tile.group + 1];
 #pragma unroll 1
     for (int step = 0; step < tile.steps; ++step) {
@@ -101,10 +111,9 @@ SINTER_DEVICE void produce(const Args& args, const WgradGroups& groups, WgradTil
       load_step<P>(args, tile, first + step * P::kTileK, end, place);
       go_on<L>(place);
     }
-    if (tile.steps == 0) break;
   }
   phase_wait(empty_barrier<L>(place), place.parity);
-  tiles[place.index].steps = 0;
+  tiles[place.index].steps = WgradTile::kNoTile;
   phase_arrive(full_barrier<L>(place));
 }
 
@@ -185,11 +194,10 @@ SINTER_DEVICE void stage(const float* sum, U32 buffer, int lane) {
   }
 }
 
-/// Starts the copy of a buffer to dW, or its addition. One lane.
+/// Starts the copy of a buffer to dW, or its addition. One lane. `place` is the group's matrix if they are separate.
 template <class P>
-SINTER_DEVICE void store_buffer(const Args& args, U32 buffer, int column, int row, int group) {
+SINTER_DEVICE void store_buffer(const Args& args, U32 buffer, int column, int row, int group, const TensorPlace& place) {
   if constexpr (P::kSeparate) {
-    const TensorPlace place = place_of_tensor(static_cast<void* const*>(args.arguments.dw)[group]);
     P::kAdd ? add_box_at(buffer, args.dw, column, row, place) : store_box_at(buffer, args.dw, column, row, place);
   } else {
     P::kAdd ? add_box(buffer, args.dw, column, row, group) : store_box(buffer, args.dw, column, row, group);
@@ -203,9 +211,15 @@ SINTER_DEVICE void compute_tile(const Args& args, const WgradTile& tile, RingPla
   using L = Layout<P>;
   const int lane = thread_index() % kWarpSize, warp = uniform(thread_index() / kWarpSize);
   float sum[kColumns / 2];
-  multiply_tile<P, kColumns>(sum, tile.steps, place, band, lane);
+  multiply_tile<P, kColumns>(sum, slots_of(tile), place, band, lane);
+  if (!P::kAdd && tile.steps == WgradTile::kZeros) {  // Here, since a way around the products would make ptxas serialize them.
+#pragma unroll
+    for (int i = 0; i < kColumns / 2; ++i) sum[i] = 0;
+  }
   const U32 buffers = place.memory + static_cast<U32>(L::kOutput + warp * L::kBuffers * L::kBufferBytes);
   const int row = tile.row + band * L::kBandRows + warp % 4 * L::kBufferRows;
+  TensorPlace matrix = {0, 0};
+  if constexpr (P::kSeparate) matrix = place_of_tensor(static_cast<void* const*>(args.arguments.dw)[tile.group]);
 #pragma unroll
   for (int first = 0; first < kColumns; first += L::kBufferColumns) {
     const U32 buffer = buffers + static_cast<U32>(first / L::kBufferColumns % L::kBuffers * L::kBufferBytes);
@@ -214,7 +228,12 @@ SINTER_DEVICE void compute_tile(const Args& args, const WgradTile& tile, RingPla
     stage<P>(sum + first / 2, buffer, lane);
     publish_to_copies();
     warp_barrier();
-    if (lane == 0) store_buffer<P>(args, buffer, tile.column + first, row, tile.group);
+    if (lane == 0) store_buffer<P>(args, buffer, tile.column + first, row, tile.group, matrix);
+  }
+  // The wait counts groups of copies, and every tile begins with the first buffer: a tile that ends with it adds an
+  // empty group, or the next would write to the buffer while it is read.
+  if constexpr (kColumns / L::kBufferColumns % L::kBuffers != 0) {
+    if (lane == 0) box_commit();
   }
 }
 
@@ -227,9 +246,9 @@ SINTER_DEVICE void consume(const Args& args, const WgradTile* tiles, int band, U
   phase_wait(full_barrier<L>(place), place.parity);
   while (true) {
     const WgradTile tile = tiles[place.index];
-    if (tile.steps == 0) break;
+    if (tile.steps == WgradTile::kNoTile) break;
     if (tile.row + L::kBandRows * band >= P::kN) {
-      skip_tile<P>(tile.steps, place, lane);
+      skip_tile<P>(slots_of(tile), place, lane);
     } else if (L::kLastColumns < P::kTileN && tile.column + P::kTileN > P::kK) {
       compute_tile<P, L::kLastColumns>(args, tile, place, band);
     } else {

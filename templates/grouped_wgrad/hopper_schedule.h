@@ -41,8 +41,13 @@ SINTER_DEVICE void build_wgrad_groups(const WgradGroups& groups, const GroupedWg
 struct alignas(16) WgradTile {
   int row, column;  ///< Of dW[group].
   int group;
-  int steps;  ///< 0: there are no more tiles.
+  int steps;  ///< At least 1, or kZeros, or kNoTile.
+
+  static constexpr int kNoTile = 0;  ///< There are no more tiles.
+  static constexpr int kZeros = -1;  ///< The group has no rows: the tile takes one slot, to which nothing is copied.
 };
+
+SINTER_DEVICE int slots_of(const WgradTile& tile) { return tile.steps == WgradTile::kZeros ? 1 : tile.steps; }
 
 /// Tiles of one group along its rows, and along its columns.
 template <class P>
@@ -50,18 +55,18 @@ inline constexpr U32 kRowTiles = (P::kN + P::kTileM - 1) / P::kTileM;
 template <class P>
 inline constexpr U32 kWgradColumnTiles = (P::kK + P::kTileN - 1) / P::kTileN;
 
-/// Tile `index` of all; of steps 0 where there is none.
+/// Tile `index` of all.
 template <class P>
 SINTER_DEVICE WgradTile wgrad_tile_at(U32 index, const WgradGroups& groups) {
   constexpr U32 kTiles = kRowTiles<P> * kWgradColumnTiles<P>;
   const U32 place = index / kTiles, rest = index % kTiles;
-  WgradTile tile = {0, 0, 0, 0};
+  WgradTile tile = {0, 0, 0, WgradTile::kNoTile};
   if (place >= static_cast<U32>(groups.active[0])) return tile;
   tile.group = groups.active[1 + place];
   tile.row = static_cast<int>(rest % kRowTiles<P>) * P::kTileM;
   tile.column = static_cast<int>(rest / kRowTiles<P>) * P::kTileN;
   const int rows = groups.row[tile.group + 1] - groups.row[tile.group];
-  tile.steps = rows <= 0 ? 1 : (rows + P::kTileK - 1) / P::kTileK;  // without rows one step of zeros
+  tile.steps = rows <= 0 ? WgradTile::kZeros : (rows + P::kTileK - 1) / P::kTileK;
   return tile;
 }
 

@@ -290,7 +290,9 @@ class WgradProblem:
         self.pointers = torch.tensor([dw.pointer() for dw in self.dw], dtype=torch.int64, device=DEVICE)
         self.offsets = Guarded((groups + 1,), torch.int32, 0x7f).fill(torch.tensor(offsets, device=DEVICE))
         pointer = self.pointers.data_ptr() if self.separate else self.dw[0].pointer()
-        self.args = GroupedWgradArgs(self.dy.pointer(), self.x.pointer(), pointer, self.offsets.pointer(), rows)
+        # A tensor without elements has no address, in torch as here.
+        dy, x = (self.dy.pointer(), self.x.pointer()) if rows else (None, None)
+        self.args = GroupedWgradArgs(dy, x, pointer, self.offsets.pointer(), rows)
 
     def matrix(self, group):
         return self.dw[group].tensor if self.separate else self.dw[0].tensor[group]
