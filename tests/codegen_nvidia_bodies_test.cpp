@@ -103,8 +103,8 @@ TEST_CASE("the wgmma body's slots fit beside the tables of the most groups") {
     CHECK(plan->threads_per_block == 384);
     return plan->params.substr(plan->params.find("kStages"), 11);
   };
-  CHECK(stages("none", "128x256x64", "283") == "kStages = 4");
-  CHECK(stages("none", "128x256x64", "284") == "kStages = 3");
+  CHECK(stages("none", "128x256x64", "1922") == "kStages = 4");
+  CHECK(stages("none", "128x256x64", "1923") == "kStages = 3");
   CHECK(stages("none", "128x256x64", "4096") == "kStages = 3");
   CHECK(stages("fp8_block", "128x192x128", "1099") == "kStages = 5");
   CHECK(stages("fp8_block", "128x192x128", "1100") == "kStages = 4");
@@ -166,6 +166,20 @@ TEST_CASE("the last of a row of wgmma tiles is narrow and pads little") {
   CHECK(first("none", "416") == TileShape{128, 128, 64});
   CHECK(first("fp8_block", "256") == TileShape{128, 192, 128});
   CHECK(first("none", "128").n == 128);
+}
+
+TEST_CASE("so many groups that a slot would go cost a buffer of the output and not a slot of operands") {
+  const auto params = [](std::string_view groups) {
+    const auto spec = spec_of("grouped_gemm", "sm_90a", {{"n", "2816"}, {"k", "2048"}, {"groups", groups}, {"tile", "128x256x64"}});
+    REQUIRE(spec);
+    const auto plan = make_plan(*spec);
+    REQUIRE(plan);
+    CHECK(plan->dynamic_shared_bytes <= spec->arch->max_shared_memory_bytes);
+    return plan->params;
+  };
+  CHECK_THAT(params("283"), Contains("kStages = 4;") && Contains("kBuffers = 2;"));
+  CHECK_THAT(params("284"), Contains("kStages = 4;") && Contains("kBuffers = 1;"));
+  CHECK_THAT(params("512"), Contains("kStages = 4;") && Contains("kBuffers = 1;"));
 }
 
 TEST_CASE("a tile of another shape is refused with those that there are") {

@@ -29,8 +29,6 @@ constexpr std::int64_t kMaxStages = 6;
 /// takes 10 % longer for groups of 384 rows and 25 % for a skewed batch), taller ones need more registers than there
 /// are.
 constexpr TileShape kTilesNone[] = {{128, 256, 64}, {128, 128, 64}};
-/// With a bias and last tiles of another width, 128 x 256 has no register left: NVRTC 13.0 spills 42.
-constexpr TileShape kTilesBias[] = {{128, 128, 64}};
 /// 128 x 192 is as wide as two sums fit the registers. 192 x 128 by three warpgroups was 2 to 7 % slower.
 constexpr TileShape kTilesFp8[] = {{128, 192, 128}, {128, 128, 128}};
 /// Half a tile of swiglu is whole buffers of 64 columns.
@@ -52,9 +50,17 @@ Memory memory_of(const KernelSpec& spec, TileShape tile) {
   const std::int64_t groups = spec[kGroups] + 1;
   Memory memory;
   memory.slot_bytes = std::int64_t{tile.m + tile.n} * kBoxRowBytes + kTileBytes + kBarrierBytes;
-  memory.buffers = is_fp8(spec) ? 1 : 2;  // a second one costs fp8_block a slot, which is worth more
-  memory.fixed_bytes = kMathWarps * memory.buffers * kBufferBytes + 8 * groups + 8 * (kThreads / 32) + 2 * groups;
-  memory.stages = std::min((spec.arch->max_shared_memory_bytes - memory.fixed_bytes) / memory.slot_bytes, kMaxStages);
+  const auto use_buffers = [&](std::int64_t buffers) {
+    memory.buffers = buffers;
+    memory.fixed_bytes = kMathWarps * buffers * kBufferBytes + 8 * groups + 8 * (kThreads / 32) + 2 * groups;
+    memory.stages = std::min((spec.arch->max_shared_memory_bytes - memory.fixed_bytes) / memory.slot_bytes, kMaxStages);
+    return memory.stages;
+  };
+  // A slot is worth more than a second buffer: that costs one with fp8_block, and with 284 groups or more.
+  const std::int64_t most_stages = use_buffers(1);
+  if (is_fp8(spec) || use_buffers(2) < most_stages) {
+    use_buffers(1);
+  }
   return memory;
 }
 
@@ -125,10 +131,6 @@ std::vector<TileShape> hopper_tiles(const KernelSpec& spec) {
   if (is_fp8(spec)) {
     return {std::begin(kTilesFp8), std::end(kTilesFp8)};
   }
-  const bool has_narrow_tiles = hopper_columns(spec, kTilesNone[0]) % kTilesNone[0].n != 0;
-  if (spec[kEpilogue] == kEpilogueBias && has_narrow_tiles) {
-    return {std::begin(kTilesBias), std::end(kTilesBias)};
-  }
   return {std::begin(kTilesNone), std::end(kTilesNone)};
 }
 
@@ -138,7 +140,8 @@ std::int64_t hopper_columns(const KernelSpec& spec, TileShape tile) {
     return rest == 0 ? spec[kN] : spec[kN] - rest + tile.n;
   }
   // As the template's Layout has it. A row of one narrow tile would be right, but fills its slots with zeros.
-  const std::int64_t last = rest == 0 ? 0 : rest <= 64 ? 64 : rest <= 128 ? 128 : tile.n;
+  const bool is_half_fit = rest <= 128 && !(spec[kEpilogue] == kEpilogueBias && tile.n == 256);
+  const std::int64_t last = rest == 0 ? 0 : rest <= 64 ? 64 : is_half_fit ? 128 : tile.n;
   return spec[kN] < tile.n ? tile.n : spec[kN] - rest + last;
 }
 

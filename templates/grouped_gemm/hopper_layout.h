@@ -31,9 +31,11 @@ struct Layout {
   static constexpr int kBands = P::kTileM / kBandRows;
   static_assert(kBands * kBandRows == P::kTileM && kBands == 2, "registers are dealt out for two warpgroups");
   static_assert(P::kThreads == (kBands + 1) * kWarpgroupSize, "warpgroups for the products and one producer");
-  /// Columns that the last tile of a row of tiles computes. (A third width for bf16 would spill.)
+  /// Columns that the last tile of a row of tiles computes. (A third width for bf16 would spill, and so would 128 beside
+  /// 256 with a bias.)
   static constexpr int kRest = (P::kN - 1) % P::kTileN + 1;
-  static constexpr int kLastColumns = P::kSwiglu ? P::kTileN : kRest <= 64 ? 64 : kRest <= 128 ? 128 : P::kTileN;
+  static constexpr bool kIsHalfFit = kRest <= 128 && !(P::kBias && P::kTileN == 256);
+  static constexpr int kLastColumns = P::kSwiglu ? P::kTileN : kRest <= 64 ? 64 : kIsHalfFit ? 128 : P::kTileN;
   /// With swiglu the left half of a tile computes columns of D, and the right half what they are multiplied with.
   static constexpr int kDColumns = P::kSwiglu ? P::kN / 2 : P::kN;
   static constexpr int kMathWarps = kBands * kWarpgroupSize / kWarpSize;
