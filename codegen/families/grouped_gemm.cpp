@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sinter/sinter.h>
 
+#include "codegen/families/bodies.h"
 #include "codegen/families/tensors.h"
 
 namespace sinter {
@@ -151,33 +152,15 @@ class GroupedGemm final : public Family {
     return {.rows = rows, .groups = spec[kGroups], .columns = spec[kN]};
   }
 
-  const Body* body(Vendor vendor) const override {
-    switch (vendor) {
-      case Vendor::kHost: return host_body();
-      case Vendor::kNvidia: return nvidia_body();
-      case Vendor::kAmd: return amd_body();
-    }
-    return nullptr;
-  }
+  const Body* body(Vendor vendor) const override { return Bodies{host_body(), nvidia_body(), amd_body()}.of(vendor); }
 
-  Result<void> resolve(KernelSpec& spec, const ResolveTarget& target) const override {
+  Result<void> resolve(KernelSpec& spec, const ResolveTarget&) const override {
     const std::int64_t multiple = is_fp8(spec) ? 16 : 8;
     const std::string_view why = is_fp8(spec) ? "16-byte loads of e4m3" : "16-byte loads of bf16 and fp16";
     SINTER_TRY_VOID(check_multiple("n", spec[kN], multiple, why));
     SINTER_TRY_VOID(check_multiple("k", spec[kK], multiple, why));
     SINTER_TRY_VOID(check_modes(spec));
-    if (spec[kTile] == kUnset) {
-      const Body& body_of_vendor = *body(target.arch->vendor);
-      const auto tiles = body_of_vendor.tiles(spec);
-      if (tiles.empty()) {
-        // The plan of no tile says what the body lacks.
-        KernelSpec tileless = spec;
-        tileless.values[kTile] = 0;
-        return body_of_vendor.plan(tileless).error();
-      }
-      spec.values[kTile] = pack_tile(tiles.front());
-    }
-    return {};
+    return resolve_tile(spec, kTile);
   }
 
   const char* bad_scalar(const KernelSpec&, const void* args) const override {
@@ -364,10 +347,10 @@ std::string common_params(const KernelSpec& spec) {
 
 std::string beyond_plain_body(const KernelSpec& spec) {
   if (spec[kLayout] == kLayoutKn) {
-    return "this body reads b as [n, k]; b_layout kn has bodies for sm_90a and the host";
+    return "this body reads b as [n, k]; b_layout kn has bodies for sm_90a, gfx90a, gfx942, gfx950 and the host";
   }
   if (spec[kEpilogue] == kEpilogueSwiglu) {
-    return "this body has no swiglu; epilogue swiglu has bodies for sm_90a and the host";
+    return "this body has no swiglu; epilogue swiglu has bodies for sm_90a, gfx90a, gfx942, gfx950 and the host";
   }
   return {};
 }

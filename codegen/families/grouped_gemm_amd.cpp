@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/families/amd_matrix.h"
 #include "codegen/families/grouped_gemm.h"
 
 // The matrix core body (templates/grouped_gemm/amd.h): which tiles it can be built with, and how.
@@ -12,17 +13,13 @@ namespace sinter::grouped_gemm {
 
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kFragmentRows = 32;  ///< Rows and columns of the matrix instructions.
+using namespace amd;
+
 constexpr int kPieceBytes = 16;
 
 /// Outputs of a tile: 128 fp32 sums per lane. With the operands, and in fp8_block a fragment's own sums, that is at
 /// most 452 of the 512 registers that one wave per SIMD has; 256x256 needs more and spills (clang 22, hiprtc 5.2).
 constexpr int kMaxOutputs = 256 * 128;
-
-/// The grid's limit: blocks times threads must stay below 2^32 (hipModuleLaunchKernel). Blocks of a grid this large
-/// loop.
-constexpr std::int64_t kMaxBlocks = std::int64_t{1} << 22;
 
 /// `registers`: of a thread without and with fp8_block, VGPRs and AGPRs together, as clang 22 allocates them on gfx942.
 struct TileSize {
@@ -40,36 +37,22 @@ constexpr std::array kTileSizes = {
 
 /// Bytes of K per row and step in LDS, best first: 128 is all 32 banks; the template's swizzle knows these.
 constexpr std::array kLdsRowBytes = {128, 256, 64};
+/// Of rows whose operand is transposed on the way to LDS (LdsOrder::kByColumns).
+constexpr int kMaxTransposedRowBytes = 128;
 
 /// Without fp8 instructions, LDS holds the operands decoded to bf16.
 int lds_element_bytes(const KernelSpec& spec) { return is_fp8(spec) && spec.arch->fp8 != Fp8Hardware::kNone ? 1 : 2; }
-
-bool has_body(const Arch& arch) { return arch.vendor == Vendor::kAmd && arch.wave_size == 64 && arch.has_bf16_matrix; }
 
 Error refuse(const KernelSpec& spec, std::string why) {
   return make_error(ErrorCode::kUnsupported, fmt::format("grouped_gemm on {}: tile {}: {}", spec.arch->name,
                                                          tile_to_string(spec.tile(kTile)), why));
 }
 
-/// How a tile is built. Mirrors Layout in the template.
-struct Build {
-  int waves_m = 1;  ///< Rows of waves, of four waves in all.
-  int stages = 1;   ///< Copies of both operands in LDS.
-  std::int64_t shared_bytes = 0;
-};
-
-std::int64_t stage_bytes(const KernelSpec& spec, TileShape tile) {
-  return std::int64_t{tile.m + tile.n} * tile.k * lds_element_bytes(spec);
-}
-
-Build build_of(const KernelSpec& spec, TileShape tile) {
-  Build build;
-  build.waves_m = tile.m > kFragmentRows ? 2 : 1;
-  // A second stage saves a barrier per step. Two blocks on a CU do more for speed, so it must not cost one of them.
-  build.stages = 4 * stage_bytes(spec, tile) <= spec.arch->max_shared_memory_bytes ? 2 : 1;
-  const std::int64_t slab_bytes = std::int64_t{kFragmentRows * build.waves_m} * (tile.n * 2 + 8);
-  build.shared_bytes = std::max(build.stages * stage_bytes(spec, tile), slab_bytes);
-  return build;
+/// LDS of a tile. Mirrors Layout in the template: operands, after them a slab of D.
+std::int64_t shared_bytes(const KernelSpec& spec, TileShape tile) {
+  const TileBuild build = build_tile(*spec.arch, tile, tile.k * lds_element_bytes(spec));
+  const int columns = spec[kEpilogue] == kEpilogueSwiglu ? tile.n / 2 : tile.n;
+  return std::max(build.operand_bytes, std::int64_t{kFragmentRows * build.waves_m} * (columns * 2 + 8));
 }
 
 template <class Values>
@@ -79,6 +62,30 @@ std::string joined(const Values& values) {
     text += fmt::format("{}{}", text.empty() ? "" : ", ", value);
   }
   return text;
+}
+
+/// What kn and swiglu ask of a tile.
+Result<void> check_modes(const KernelSpec& spec, TileShape tile) {
+  if (spec[kLayout] == kLayoutKn) {
+    if (tile.k * 2 > kMaxTransposedRowBytes) {
+      return refuse(spec, fmt::format("k = {} is {} bytes per row of LDS; with b_layout kn rows have at most {}",
+                                      tile.k, tile.k * 2, kMaxTransposedRowBytes));
+    }
+    if (const int pieces = tile.n * tile.k * 2 / kPieceBytes / kThreads; pieces < 2) {
+      return refuse(spec, fmt::format("a step of b is {} piece for each of {} threads; to transpose it with b_layout "
+                                      "kn they need two: take a larger n or k",
+                                      pieces, kThreads));
+    }
+  }
+  if (spec[kEpilogue] == kEpilogueSwiglu) {
+    const int waves_n = kWaves / build_tile(*spec.arch, tile, tile.k * lds_element_bytes(spec)).waves_m;
+    if (tile.n / waves_n < 2 * kFragmentRows) {
+      return refuse(spec, fmt::format("n = {} is {} columns for each of {} waves; with swiglu a wave has {} of both "
+                                      "halves: n is at least {}",
+                                      tile.n, tile.n / waves_n, waves_n, kFragmentRows, 2 * kFragmentRows * waves_n));
+    }
+  }
+  return {};
 }
 
 /// Why the template cannot be built with this tile, or success.
@@ -105,14 +112,16 @@ Result<void> check_tile(const KernelSpec& spec, TileShape tile) {
     return refuse(spec, fmt::format("k = {} must divide the scale block of {}, so that a step has one scale", tile.k,
                                     kScaleBlock));
   }
-  const int pieces = std::min(tile.m, tile.n) * tile.k * static_cast<int>(element_bytes(spec)) / kPieceBytes;
+  SINTER_TRY_VOID(check_modes(spec, tile));
+  const int rows_b = spec[kEpilogue] == kEpilogueSwiglu ? tile.n / 2 : tile.n;
+  const int pieces = std::min(tile.m, rows_b) * tile.k * static_cast<int>(element_bytes(spec)) / kPieceBytes;
   if (pieces % kThreads != 0) {
     return refuse(spec, fmt::format("a step of its smaller operand is {} pieces of {} bytes, which {} threads cannot "
                                     "share evenly; take a larger k",
                                     pieces, kPieceBytes, kThreads));
   }
   const std::int64_t limit = spec.arch->max_shared_memory_bytes;
-  if (const std::int64_t bytes = build_of(spec, tile).shared_bytes; bytes > limit) {
+  if (const std::int64_t bytes = shared_bytes(spec, tile); bytes > limit) {
     return refuse(spec,
                   fmt::format("it needs {} bytes of LDS; a workgroup has {} (limit of the arch, as LLVM's backend "
                               "checks it)",
@@ -121,27 +130,15 @@ Result<void> check_tile(const KernelSpec& spec, TileShape tile) {
   return {};
 }
 
-/// The mode's matrix instruction as LLVM 22 prints it.
-std::string_view matrix_instruction(const KernelSpec& spec) {
-  if (is_fp8(spec) && spec.arch->fp8 != Fp8Hardware::kNone) {
-    return spec.arch->fp8 == Fp8Hardware::kFnuz ? "v_mfma_f32_32x32x16_fp8_fp8" : "v_mfma_f32_32x32x64_f8f6f4";
-  }
-  if (!is_fp8(spec) && spec[kDtype] == kDtypeFp16) {
-    return spec.arch->fp8 == Fp8Hardware::kOcp     ? "v_mfma_f32_32x32x16_f16"
-           : spec.arch->fp8 == Fp8Hardware::kFnuz ? "v_mfma_f32_32x32x8_f16"
-                                                  : "v_mfma_f32_32x32x8f16";
-  }
-  if (spec.arch->fp8 == Fp8Hardware::kOcp) {
-    return "v_mfma_f32_32x32x16_bf16";
-  }
-  return spec.arch->fp8 == Fp8Hardware::kFnuz ? "v_mfma_f32_32x32x8_bf16" : "v_mfma_f32_32x32x8bf16_1k";
+MatrixType matrix_type(const KernelSpec& spec) {
+  return is_fp8(spec) ? MatrixType::kFp8 : spec[kDtype] == kDtypeFp16 ? MatrixType::kF16 : MatrixType::kBf16;
 }
 
 class AmdBody final : public Body {
  public:
   std::vector<TileShape> tiles(const KernelSpec& spec) const override {
     std::vector<TileShape> tiles;
-    if (!has_body(*spec.arch) || !beyond_plain_body(spec).empty()) {
+    if (!has_templates(*spec.arch)) {
       return tiles;
     }
     for (const int row_bytes : kLdsRowBytes) {
@@ -162,11 +159,10 @@ class AmdBody final : public Body {
 
   // A block is one wave on each SIMD, whose 512 registers its waves share; LDS is the unit's.
   std::int64_t blocks_per_unit(const KernelSpec& spec, TileShape tile) const override {
-    constexpr std::int64_t kRegistersPerSimd = 512;
     for (const TileSize& size : kTileSizes) {
       if (size.m == tile.m && size.n == tile.n) {
         const std::int64_t by_registers = kRegistersPerSimd / (is_fp8(spec) ? size.fp8_registers : size.registers);
-        const std::int64_t by_lds = spec.arch->max_shared_memory_bytes / build_of(spec, tile).shared_bytes;
+        const std::int64_t by_lds = spec.arch->max_shared_memory_bytes / shared_bytes(spec, tile);
         return std::min(by_registers, by_lds);
       }
     }
@@ -186,17 +182,15 @@ class AmdBody final : public Body {
   }
 
   Result<BodyPlan> plan(const KernelSpec& spec) const override {
-    if (!has_body(*spec.arch)) {
+    if (!has_templates(*spec.arch)) {
       return make_error(
           ErrorCode::kUnsupported,
-          fmt::format("grouped_gemm has no body for {}; AMD archs with one: gfx90a, gfx942, gfx950", spec.arch->name));
+          fmt::format("grouped_gemm has no body for {}; AMD archs with one: {}", spec.arch->name, kArchsOfTemplates));
     }
     const TileShape tile = spec.tile(kTile);
-    if (const std::string lacks = beyond_plain_body(spec); !lacks.empty()) {
-      return make_error(ErrorCode::kUnsupported, fmt::format("grouped_gemm on {}: {}", spec.arch->name, lacks));
-    }
     SINTER_TRY_VOID(check_tile(spec, tile));
-    const Build build = build_of(spec, tile);
+    const TileBuild build = build_tile(*spec.arch, tile, tile.k * lds_element_bytes(spec));
+    const std::int64_t bytes = shared_bytes(spec, tile);
     BodyPlan plan;
     plan.template_path = "grouped_gemm/amd.h";
     plan.params = common_params(spec) + fmt::format(
@@ -209,11 +203,11 @@ class AmdBody final : public Body {
         "  static constexpr int kSharedBytes = {};\n"
         "  static constexpr unsigned kMaxBlocks = {};\n"
         "  static constexpr int kThreads = {};\n",
-        spec[kVskip] == kVskipOn, tile.m, tile.n, tile.k, build.waves_m, build.stages, build.shared_bytes, kMaxBlocks,
+        spec[kVskip] == kVskipOn, tile.m, tile.n, tile.k, build.waves_m, build.stages, bytes, kMaxBlocks,
         kThreads);
     plan.threads_per_block = kThreads;
-    plan.static_shared_bytes = static_cast<std::uint32_t>(build.shared_bytes);
-    plan.required_instructions = {matrix_instruction(spec)};
+    plan.static_shared_bytes = static_cast<std::uint32_t>(bytes);
+    plan.required_instructions = {matrix_instruction(*spec.arch, matrix_type(spec))};
     return plan;
   }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sinter/sinter.h>
 
+#include "codegen/families/bodies.h"
 #include "codegen/families/tensors.h"
 
 namespace sinter {
@@ -68,26 +69,12 @@ class GroupedWgrad final : public Family {
     return {.groups = spec[kGroups], .columns = spec[kK]};
   }
 
-  const Body* body(Vendor vendor) const override {
-    switch (vendor) {
-      case Vendor::kHost: return host_body();
-      case Vendor::kNvidia: return nvidia_body();
-      case Vendor::kAmd: return nullptr;
-    }
-    return nullptr;
-  }
+  const Body* body(Vendor vendor) const override { return Bodies{host_body(), nvidia_body(), amd_body()}.of(vendor); }
 
-  Result<void> resolve(KernelSpec& spec, const ResolveTarget& target) const override {
+  Result<void> resolve(KernelSpec& spec, const ResolveTarget&) const override {
     SINTER_TRY_VOID(check_eights("n", spec[kN]));
     SINTER_TRY_VOID(check_eights("k", spec[kK]));
-    if (spec[kTile] == kUnset) {
-      const auto tiles = body(target.arch->vendor)->tiles(spec);
-      if (tiles.empty()) {
-        return body(target.arch->vendor)->plan(spec).error();
-      }
-      spec.values[kTile] = pack_tile(tiles.front());
-    }
-    return {};
+    return resolve_tile(spec, kTile);
   }
 
   const char* bad_scalar(const KernelSpec&, const void* args) const override {

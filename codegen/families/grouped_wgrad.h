@@ -31,5 +31,6 @@ std::string common_params(const KernelSpec& spec);
 
 const Body* host_body();
 const Body* nvidia_body();
+const Body* amd_body();
 
 }  // namespace sinter::grouped_wgrad

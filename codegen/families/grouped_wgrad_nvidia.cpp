@@ -81,7 +81,7 @@ class NvidiaBody final : public Body {
   Result<BodyPlan> plan(const KernelSpec& spec) const override {
     if (!has_body(spec)) {
       return make_error(ErrorCode::kUnsupported,
-                        fmt::format("grouped_wgrad on {}: there is a body for sm_90a (matrices below 2^40 bytes) and one for the host",
+                        fmt::format("grouped_wgrad on {}: there are bodies for sm_90a (matrices below 2^40 bytes), gfx90a, gfx942, gfx950 and the host",
                                     spec.arch->name));
     }
     const TileShape tile = spec.tile(kTile);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sinter/sinter.h>
 
+#include "codegen/families/bodies.h"
 #include "codegen/families/tensors.h"
 
 namespace sinter {
@@ -70,28 +71,14 @@ class Quantize final : public Family {
 
   TileProblem tile_problem(const KernelSpec& spec, std::int64_t rows) const override { return {.rows = rows, .columns = spec[kK]}; }
 
-  const Body* body(Vendor vendor) const override {
-    switch (vendor) {
-      case Vendor::kHost: return host_body();
-      case Vendor::kNvidia: return nvidia_body();
-      case Vendor::kAmd: return amd_body();
-    }
-    return nullptr;
-  }
+  const Body* body(Vendor vendor) const override { return Bodies{host_body(), nvidia_body(), amd_body()}.of(vendor); }
 
-  Result<void> resolve(KernelSpec& spec, const ResolveTarget& target) const override {
+  Result<void> resolve(KernelSpec& spec, const ResolveTarget&) const override {
     if (spec[kK] % 16 != 0) {
       return make_error(ErrorCode::kInvalidRequest,
                         fmt::format("quantize: k is {}; it must be a multiple of 16 (16-byte stores of e4m3)", spec[kK]));
     }
-    if (spec[kTile] == kUnset) {
-      const auto tiles = body(target.arch->vendor)->tiles(spec);
-      if (tiles.empty()) {
-        return make_error(ErrorCode::kUnsupported, fmt::format("quantize has no body for {}", target.arch->name));
-      }
-      spec.values[kTile] = pack_tile(tiles.front());
-    }
-    return {};
+    return resolve_tile(spec, kTile);
   }
 
   const char* bad_scalar(const KernelSpec&, const void* args) const override {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/families/amd_matrix.h"
 #include "codegen/families/quantize.h"
 
 // The body in templates/quantize/amd.h. A tile is rows x 1 x columns of a block; every block takes one.
@@ -12,14 +13,10 @@ namespace sinter::quantize {
 
 namespace {
 
-constexpr int kThreads = 256;
+using namespace amd;
 
 /// A wave's store writes 512 columns of one row, its guarded statements four rows, and a block has four waves.
 constexpr int kRowsUnit = 16, kColumnsUnit = 512;
-
-/// The grid's limit: blocks times threads must stay below 2^32 (hipModuleLaunchKernel). Blocks of a grid this large
-/// loop.
-constexpr std::int64_t kMaxBlocks = std::int64_t{1} << 22;
 
 // Best general choice first. 16 x 1024 has 8 KiB of loads per wave in flight; 16 x 512 spreads few rows over more CUs.
 constexpr std::array kTiles = {TileShape{16, 1, 1024}, TileShape{32, 1, 512}, TileShape{16, 1, 512},
@@ -28,8 +25,6 @@ constexpr std::array kTiles = {TileShape{16, 1, 1024}, TileShape{32, 1, 512}, Ti
 /// fp32 of the floors of kFloorWords, as the template's literal.
 constexpr std::array<std::string_view, 3> kFloors = {"1e-10f", "1e-4f", "0.0f"};
 
-bool has_body(const Arch& arch) { return arch.vendor == Vendor::kAmd && arch.wave_size == 64 && arch.has_bf16_matrix; }
-
 std::int64_t padded_columns(const KernelSpec& spec, TileShape tile) {
   return (spec[kK] + tile.k - 1) / tile.k * tile.k;
 }
@@ -37,7 +32,7 @@ std::int64_t padded_columns(const KernelSpec& spec, TileShape tile) {
 class AmdBody final : public Body {
  public:
   std::vector<TileShape> tiles(const KernelSpec& spec) const override {
-    if (!has_body(*spec.arch)) {
+    if (!has_templates(*spec.arch)) {
       return {};
     }
     std::vector<TileShape> tiles(kTiles.begin(), kTiles.end());
@@ -47,10 +42,10 @@ class AmdBody final : public Body {
   }
 
   Result<BodyPlan> plan(const KernelSpec& spec) const override {
-    if (!has_body(*spec.arch)) {
+    if (!has_templates(*spec.arch)) {
       return make_error(
           ErrorCode::kUnsupported,
-          fmt::format("quantize has no body for {}; AMD archs with one: gfx90a, gfx942, gfx950", spec.arch->name));
+          fmt::format("quantize has no body for {}; AMD archs with one: {}", spec.arch->name, kArchsOfTemplates));
     }
     const TileShape tile = spec.tile(kTile);
     if (std::find(kTiles.begin(), kTiles.end(), tile) == kTiles.end()) {

@@ -5,6 +5,7 @@
 // two scans over the groups, no list of tiles in memory and none made by the host.
 
 #include "sinter_device/amd.h"
+#include "sinter_device/amd_scan.h"
 
 namespace sinter {
 
@@ -22,40 +23,6 @@ inline constexpr int kScheduleInts = 16;
 /// Row tiles that are walked together, column by column: blocks that run at the same time then share columns of B and
 /// these rows of A in the caches.
 inline constexpr int kPanelTiles = 8;
-
-/// Inclusive scan over the lanes of a wave.
-template <class Op>
-SINTER_DEVICE int wave_scan(int value, int lane, Op op) {
-#pragma unroll
-  for (int distance = 1; distance < kWaveSize; distance *= 2) {
-    const int before = from_lane(value, lane - distance);
-    if (lane >= distance) value = op(value, before);
-  }
-  return value;
-}
-
-/// Exclusive scan over the threads of a block; the waves meet in `lds`, one int each. Values are not negative.
-template <int kWaves, class Op>
-SINTER_DEVICE int block_scan(int value, int thread, int* lds, Op op) {
-  const int lane = thread % kWaveSize, wave = thread / kWaveSize;
-  const int inclusive = wave_scan(value, lane, op);
-  if (lane == kWaveSize - 1) lds[wave] = inclusive;
-  block_barrier();
-  int before = from_lane(inclusive, lane - 1);
-  if (lane == 0) before = 0;
-#pragma unroll
-  for (int i = 0; i < kWaves - 1; ++i) {
-    if (i < wave) before = op(before, lds[i]);
-  }
-  return before;
-}
-
-struct Maximum {
-  __device__ __attribute__((always_inline)) int operator()(int a, int b) const { return a > b ? a : b; }
-};
-struct Sum {
-  __device__ __attribute__((always_inline)) int operator()(int a, int b) const { return a + b; }
-};
 
 /// The tile of D that `index` stands for: rows count the row tiles of all groups. Returns false if there are fewer.
 ///
@@ -103,11 +70,12 @@ SINTER_DEVICE bool find_tile(TileIndex index, Global<const int>* row_offsets, in
     }
   }
   block_barrier();
+  const int group_tiles = uniform(answer[3]);
+  if (group_tiles == 0) return false;  // Nobody wrote the others.
   const int group_row = uniform(answer[0]), group_end = uniform(answer[1]);
-  const int tile_in_group = uniform(answer[2]), group_tiles = uniform(answer[3]);
+  const int tile_in_group = uniform(answer[2]);
   tile.group = uniform(answer[4]);
   block_barrier();  // The caller reuses the LDS.
-  if (group_tiles == 0) return false;
 
   // A panel of row tiles owns that many times kColumnTiles indices; inside of it rows come first.
   const int panel = tile_in_group / kPanelTiles * kPanelTiles;
@@ -118,7 +86,7 @@ SINTER_DEVICE bool find_tile(TileIndex index, Global<const int>* row_offsets, in
   const int column_tile = uniform(static_cast<int>(position / panel_tiles));
   tile.row = group_row + (panel + row_in_panel) * P::kTileM;
   tile.rows = group_end - tile.row;
-  tile.column = column_tile * P::kTileN;
+  tile.column = column_tile * (P::kSwiglu ? P::kTileN / 2 : P::kTileN);
   return true;
 }
 

@@ -27,6 +27,7 @@ using U64 = unsigned long long;
 typedef U32 U32x2 __attribute__((ext_vector_type(2)));
 typedef U32 U32x4 __attribute__((ext_vector_type(4)));
 typedef float F32x2 __attribute__((ext_vector_type(2)));
+typedef float F32x4 __attribute__((ext_vector_type(4)));
 typedef float F32x16 __attribute__((ext_vector_type(16)));
 
 /// A type in device memory. Pointers say so, because an access through a generic pointer waits for LDS as well.
@@ -108,6 +109,12 @@ SINTER_DEVICE U32 f32_to_bf16(float value) {
 
 /// Rounds to fp16, to nearest, ties to even; what is too large becomes infinity.
 SINTER_DEVICE U32 f32_to_f16(float value) { return bits<U16>(static_cast<_Float16>(value)); }
+
+/// Rounds to one or the other.
+template <bool kHalf>
+SINTER_DEVICE U32 rounded(float value) {
+  return kHalf ? f32_to_f16(value) : f32_to_bf16(value);
+}
 
 /// The value of bf16 and of fp16 bits.
 SINTER_DEVICE float bf16_to_f32(U16 value) { return bits<float>(static_cast<U32>(value) << 16); }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <initializer_list>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "codegen/families/grouped_gemm.h"
+#include "codegen/families/grouped_wgrad.h"
 #include "codegen/families/quantize.h"
 #include "codegen/resolve.h"
 
@@ -14,11 +15,11 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-using Settings = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+using Settings = std::vector<std::pair<std::string_view, std::string_view>>;
 
 constexpr std::string_view kArchs[] = {"gfx90a", "gfx942", "gfx950"};
 
-KernelSpec spec_of(std::string_view family, std::string_view arch, Settings settings) {
+KernelSpec spec_of(std::string_view family, std::string_view arch, const Settings& settings) {
   KernelRequest request;
   request.family = *find_family(family);
   for (const auto& [name, value] : settings) {
@@ -31,6 +32,27 @@ KernelSpec spec_of(std::string_view family, std::string_view arch, Settings sett
 
 KernelSpec gemm(std::string_view arch, std::string_view quant, std::string_view tile, std::string_view n = "2816") {
   return spec_of("grouped_gemm", arch, {{"quant", quant}, {"n", n}, {"k", "2048"}, {"groups", "64"}, {"tile", tile}});
+}
+
+KernelSpec mode(std::string_view arch, const Settings& settings) {
+  Settings all = {{"n", "2816"}, {"k", "2048"}, {"groups", "64"}};
+  all.insert(all.end(), settings.begin(), settings.end());
+  return spec_of("grouped_gemm", arch, all);
+}
+
+KernelSpec wgrad(std::string_view arch, std::string_view tile) {
+  Settings all = {{"n", "2816"}, {"k", "1408"}, {"groups", "64"}};
+  if (!tile.empty()) {
+    all.emplace_back("tile", tile);
+  }
+  return spec_of("grouped_wgrad", arch, all);
+}
+
+std::string refusal_of_wgrad(std::string_view arch, std::string_view tile) {
+  const auto plan = make_plan(wgrad(arch, tile));
+  REQUIRE_FALSE(plan);
+  CHECK(plan.error().code == ErrorCode::kUnsupported);
+  return plan.error().message;
 }
 
 std::string refusal(std::string_view arch, std::string_view quant, std::string_view tile) {
@@ -85,18 +107,65 @@ TEST_CASE("a plan names the matrix instruction of its arch and mode") {
   CHECK(instruction("gfx950", "fp8_block") == "v_mfma_f32_32x32x64_f8f6f4");
 }
 
-TEST_CASE("what the AMD grouped GEMM has no body for is refused with the archs that have one") {
-  for (const auto& [name, value] : {std::pair<std::string_view, std::string_view>{"b_layout", "kn"}, {"epilogue", "swiglu"}}) {
-    KernelRequest request;
-    request.family = *find_family("grouped_gemm");
-    for (const auto& [param, number] : {std::pair<std::string_view, std::string_view>{"n", "2816"}, {"k", "2048"}, {"groups", "64"}}) {
-      REQUIRE(set_param(request, param, number));
+TEST_CASE("every tile that is offered on AMD for kn, swiglu and the weight gradient has a plan within the arch's LDS") {
+  for (const std::string_view arch : kArchs) {
+    for (KernelSpec spec : {mode(arch, {{"b_layout", "kn"}}), mode(arch, {{"epilogue", "swiglu"}}),
+                            mode(arch, {{"epilogue", "swiglu"}, {"quant", "fp8_token"}}), wgrad(arch, "")}) {
+      const Body& body = *spec.family->body(Vendor::kAmd);
+      const auto tiles = body.tiles(spec);
+      CHECK(tiles.size() >= 6);
+      for (const TileShape tile : tiles) {
+        CAPTURE(spec.name(), tile_to_string(tile));
+        spec.values[static_cast<std::size_t>(spec.family->param_index("tile"))] = pack_tile(tile);
+        const auto plan = body.plan(spec);
+        REQUIRE(plan);
+        CHECK(plan->static_shared_bytes <= spec.arch->max_shared_memory_bytes);
+        CHECK(body.blocks_per_unit(spec, tile) >= 1);
+      }
     }
-    REQUIRE(set_param(request, name, value));
-    const auto spec = resolve(request, {.arch = find_arch("gfx942")});
+  }
+}
+
+TEST_CASE("a tile that kn or swiglu cannot have is refused with the reason") {
+  const auto refusal_of = [](KernelSpec spec, TileShape tile) {
+    spec.values[grouped_gemm::kTile] = pack_tile(tile);
+    const auto plan = grouped_gemm::amd_body()->plan(spec);
+    REQUIRE_FALSE(plan);
+    CHECK(plan.error().code == ErrorCode::kUnsupported);
+    return plan.error().message;
+  };
+  const KernelSpec kn = mode("gfx950", {{"b_layout", "kn"}}), swiglu = mode("gfx942", {{"epilogue", "swiglu"}});
+  CHECK_THAT(refusal_of(kn, {128, 128, 128}), Contains("256 bytes per row of LDS") && Contains("kn rows have at most 128"));
+  CHECK_THAT(refusal_of(kn, {64, 64, 32}), Contains("1 piece for each of 256 threads") && Contains("larger n or k"));
+  CHECK_THAT(refusal_of(swiglu, {128, 64, 64}), Contains("32 columns for each of 2 waves") && Contains("at least 128"));
+  CHECK_THAT(refusal_of(swiglu, {32, 128, 64}), Contains("32 columns for each of 4 waves") && Contains("at least 256"));
+}
+
+TEST_CASE("a refused tile of the weight gradient is named with those that there are") {
+  CHECK_THAT(refusal_of_wgrad("gfx942", "128x128x32"), Contains("128x128x32") && Contains("128x128x64, 256x128x64"));
+}
+
+TEST_CASE("the AMD weight gradient launches one block for each tile of every group, rows or not") {
+  const KernelSpec spec = wgrad("gfx942", "128x128x64");
+  const BodyPlan plan = *make_plan(spec);
+  GroupedWgradArgs args{};
+  CHECK(grouped_wgrad::amd_body()->launch_shape(spec, plan, &args, {}).grid[0] == 22 * 11 * 64);
+}
+
+TEST_CASE("a family on an arch that none of its bodies is for is one error that names the archs") {
+  for (const std::string_view family : {"grouped_gemm", "grouped_wgrad", "quantize"}) {
+    KernelRequest request;
+    request.family = *find_family(family);
+    for (const std::string_view param : {"n", "k", "groups"}) {
+      if ((*all_families()[request.family]).param_index(param) >= 0) {
+        REQUIRE(set_param(request, param, std::int64_t{1024}));
+      }
+    }
+    const auto spec = resolve(request, {.arch = find_arch("gfx1100")});
     REQUIRE_FALSE(spec);
     CHECK(spec.error().code == ErrorCode::kUnsupported);
-    CHECK_THAT(spec.error().message, Contains("gfx942") && Contains(std::string(value)) && Contains("sm_90a"));
+    CHECK_THAT(spec.error().message,
+               Contains(std::string(family)) && Contains("gfx1100") && Contains("gfx90a, gfx942, gfx950"));
   }
 }
 

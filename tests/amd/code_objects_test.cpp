@@ -165,6 +165,8 @@ TEST_CASE("every mode that the AMD grouped GEMM takes compiles without scratch, 
       {{"quant", "fp8_token"}, {"dtype", "fp16"}, {"epilogue", "bias"}},
       {{"b_tensors", "separate"}},
       {{"epilogue", "bias"}, {"dtype", "fp16"}, {"b_tensors", "separate"}},
+      {{"b_layout", "kn"}, {"dtype", "fp16"}, {"epilogue", "bias"}, {"b_tensors", "separate"}},
+      {{"epilogue", "swiglu"}, {"quant", "fp8_token"}, {"dtype", "fp16"}},
   };
   for (const std::string_view arch : kArchs) {
     for (const auto& mode : modes) {
@@ -181,6 +183,25 @@ TEST_CASE("every mode that the AMD grouped GEMM takes compiles without scratch, 
       check_common(*spec, compiled);
       const std::string instruction(compiled.plan.required_instructions.front());
       CHECK(compiled.facts.matrix_instructions == std::vector{instruction});
+    }
+  }
+}
+
+TEST_CASE("every tile of kn, swiglu and the weight gradient compiles without scratch, with its matrix instruction") {
+  LlvmWorker worker;
+  for (const std::string_view arch : kArchs) {
+    for (const auto& specs :
+         {specs_of("grouped_gemm", arch, {{"n", "2824"}, {"k", "1400"}, {"groups", "64"}, {"b_layout", "kn"}}),
+          specs_of("grouped_gemm", arch,
+                   {{"n", "2832"}, {"k", "1400"}, {"groups", "64"}, {"epilogue", "swiglu"}, {"vskip", "on"}}),
+          specs_of("grouped_wgrad", arch, {{"n", "2824"}, {"k", "1400"}, {"groups", "64"}})}) {
+      for (const KernelSpec& spec : specs) {
+        CAPTURE(spec.name());
+        const Compiled compiled = compile(worker, spec);
+        check_common(spec, compiled);
+        const std::string instruction(compiled.plan.required_instructions.front());
+        CHECK(compiled.facts.matrix_instructions == std::vector{instruction});
+      }
     }
   }
 }

@@ -236,7 +236,7 @@ void add_cache_why(CLI::App& cache, int& status) {
       "hit; 1: a miss, or refused.\n\n"
       "  sinter cache why --family grouped_gemm --n 2816 --k 2048 --groups 64\n"
       "  sinter cache why --family grouped_gemm --input x.safetensors --device cuda:0");
-  command->add_option("--family", options->request.family, "grouped_gemm or quantize")->required();
+  command->add_option("--family", options->request.family, "grouped_gemm, grouped_wgrad or quantize")->required();
   command
       ->add_option("--device", options->device,
                    "host, cuda:N, hip:N, or a row of `sinter devices`, which need not be here (default: host)")

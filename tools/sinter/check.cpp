@@ -116,7 +116,7 @@ void add_check(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("check", "Say whether a kernel may run on a device that need not be here, and why");
   command->footer("  sinter check --device MI308X --family grouped_gemm --quant fp8_block --n 2816 --k 2048 --tile 128x128x128 --vskip on");
   command->add_option("--device", options->device, "a row of `sinter devices`")->required()->type_name("NAME");
-  command->add_option("--family", options->request.family, "grouped_gemm or quantize")->required();
+  command->add_option("--family", options->request.family, "grouped_gemm, grouped_wgrad or quantize")->required();
   add_request_options(*command, options->request);
   command->add_option("--driver", options->driver_version, "driver version to check quirks against (default: unknown)")->type_name("VERSION");
   command->add_flag("--explain", options->explain, "also print how the kernel was chosen: candidates, reasons, rounds, occupancy, waste");

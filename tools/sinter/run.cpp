@@ -208,7 +208,7 @@ void add_run(CLI::App& app, int& status) {
       "Tensors of quantize: x [rows, K]; gives q, scale.\n\n"
       "  sinter sample a=bf16[100,256] b=bf16[4,512,256] row_offsets=lengths(7,0,60,33) --output x.safetensors\n"
       "  sinter run grouped_gemm --input x.safetensors --output d.safetensors --tile 64x64x64");
-  command->add_option("family", options->family, "grouped_gemm or quantize")->required();
+  command->add_option("family", options->family, "grouped_gemm, grouped_wgrad or quantize")->required();
   command->add_option("--input", options->input, "safetensors file with the operands")->required()->type_name("FILE");
   command->add_option("--output", options->output, "safetensors file for the result; written only if the result is right")->type_name("FILE");
   command->add_option("--device", options->device, "host, cuda:N, hip:N or sim:NAME, a simulated AMD device (default: host)")->type_name("NAME");

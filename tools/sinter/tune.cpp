@@ -140,7 +140,7 @@ void add_tune(CLI::App& app, int& status) {
   command->require_subcommand(0, 1);
   command->add_option("--device", options->device, "host, cuda:N or hip:N (default: host)")->type_name("NAME");
   command->add_option("--arch", options->arch, "tune code for another arch that the device runs, such as compute_80 (PTX)")->type_name("ARCH");
-  command->add_option("--family", options->family, "grouped_gemm or quantize");
+  command->add_option("--family", options->family, "grouped_gemm, grouped_wgrad or quantize");
   for (const Family* family : all_families()) {
     for (const ParamInfo& param : family->params()) {
       const std::string name(param.name);
