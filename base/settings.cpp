@@ -171,6 +171,8 @@ constexpr Row kRows[] = {
      set_text<&Settings::trace_file>},
     {{"SINTER_LAUNCH_LOG", "none", "file that gets one line of JSON for each launch"}, set_text<&Settings::launch_log>},
     {{"SINTER_NVTX", "off", "NVTX ranges that name the spec, for NVIDIA's profilers"}, set_switch<&Settings::nvtx>},
+    {{"SINTER_GOLDEN_CHECK", "off", "before its first use on a device, a kernel is launched on small random data and its results are compared with float64"},
+     set_switch<&Settings::golden_check>},
     {{"SINTER_CHECKED", "off", "every launch compares its buffers with the kernel's declared footprint"}, set_switch<&Settings::checked>},
     {{"SINTER_LOG", "warn", "debug, info, warn, error or off; to stderr unless the host takes the messages"}, set_log_level},
     {{"AITER_ENABLE_VSKIP", "unset: vskip where it is known to be safe", "0: no vskip; 1: vskip, which is refused where it is not known to be safe; for AMD requests that leave it open"},

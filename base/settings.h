@@ -62,6 +62,7 @@ struct Settings {
   std::string trace_file;              ///< SINTER_TRACE: file that gets a line for each kernel first asked for; empty: none.
   std::string launch_log;              ///< SINTER_LAUNCH_LOG: file that gets a line for each launch; empty: none.
   bool nvtx = false;                   ///< SINTER_NVTX: ranges for NVIDIA's profilers around resolve, compile and launch.
+  bool golden_check = false;           ///< SINTER_GOLDEN_CHECK: before its first use on a device, a kernel's results are compared with float64.
   bool checked = false;                ///< SINTER_CHECKED: every launch compares buffers with the declared footprint.
   LogLevel log_level = LogLevel::kWarn;
   std::optional<bool> vskip;           ///< AITER_ENABLE_VSKIP: what a request that leaves vskip open gets on AMD; unset: decided by device and driver.

@@ -20,6 +20,7 @@
 #include "cache/row_columns.h"
 #include "cache/schema.h"
 #include "cache/sqlite_db.h"
+#include "cache/verdict_row.h"
 
 namespace sinter {
 namespace {
@@ -409,6 +410,16 @@ Result<std::vector<FailedCompile>> CacheAdmin::failures() {
                         .message = std::string(row.column_text(5))});
   }));
   return failures;
+}
+
+Result<std::vector<GoldenVerdict>> CacheAdmin::verdicts(const Digest& key) {
+  std::vector<GoldenVerdict> verdicts;
+  if (state_->is_bundle) {
+    return verdicts;
+  }
+  state_->database.start_operation(kLongestWait);
+  const DbStatus status = list_verdicts(state_->database, key, verdicts);
+  return status.ok() ? Result<std::vector<GoldenVerdict>>(std::move(verdicts)) : state_->fault(status);
 }
 
 Result<void> CacheAdmin::visit_facts(const std::function<void(std::string_view key, const CodeFacts& facts)>& visit) {

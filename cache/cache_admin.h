@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "cache/cache_key.h"
 #include "cache/entry_row.h"
+#include "cache/golden_verdict.h"
 #include "codegen/code_object.h"
 
 namespace sinter {
@@ -135,6 +136,8 @@ class CacheAdmin {
   Result<std::vector<HourCount>> counts();
   /// Newest first.
   Result<std::vector<FailedCompile>> failures();
+  /// What golden checks found out about the entry of a key, by device and driver. None of a bundle.
+  Result<std::vector<GoldenVerdict>> verdicts(const Digest& key);
   /// Calls `visit` with the key and the facts of each entry, which are not checked.
   Result<void> visit_facts(const std::function<void(std::string_view key, const CodeFacts& facts)>& visit);
 

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "cache/row_columns.h"
 #include "cache/schema.h"
+#include "cache/verdict_row.h"
 
 namespace sinter {
 namespace {
@@ -349,6 +350,7 @@ class Collector {
       SINTER_TRY_VOID(write([&](SqliteConnection& connection) {
         Statement take;
         DbStatus status;
+        std::vector<Digest> removed;
         for (std::size_t i = 0; i < batch.size() && status.ok(); ++i) {
           status = connection.execute(take, schema::kTakeUse, [&](Statement& statement) {
             statement.bind(1, bytes_of(batch[i].key));
@@ -358,8 +360,10 @@ class Collector {
           if (is_removed[i]) {
             status = connection.execute(connection.delete_entry, schema::kDeleteEntry,
                                         [&](Statement& statement) { statement.bind(1, bytes_of(batch[i].key)); });
+            removed.push_back(batch[i].key);
           }
         }
+        if (status.ok()) status = delete_verdicts(connection, removed);
         return status.ok() ? remeasure(connection) : status;
       }));
     }

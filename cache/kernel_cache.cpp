@@ -272,6 +272,42 @@ std::int64_t KernelCache::forget_failures(std::string_view key_prefix) {
   return *forgotten;
 }
 
+std::optional<GoldenVerdict> KernelCache::verdict(const Digest& key, const GoldenPlace& place) {
+  if (local_ == nullptr) {
+    return std::nullopt;
+  }
+  auto verdict = local_->verdict(key, place);
+  if (!verdict) {
+    count_fault(verdict.error());
+    return std::nullopt;
+  }
+  return std::move(*verdict);
+}
+
+bool KernelCache::remember_verdict(const Digest& key, const GoldenVerdict& verdict) {
+  if (local_ == nullptr) {
+    return false;
+  }
+  const auto stored = local_->remember_verdict(key, verdict);
+  if (!stored) {
+    count_fault(stored.error());
+  }
+  return stored.has_value();
+}
+
+std::int64_t KernelCache::forget_failed_verdicts(std::string_view key_prefix) {
+  const auto keys = keys_with_prefix(key_prefix);
+  if (local_ == nullptr || !keys) {
+    return 0;
+  }
+  const auto forgotten = local_->forget_failed_verdicts(*keys);
+  if (!forgotten) {
+    count_fault(forgotten.error());
+    return 0;
+  }
+  return *forgotten;
+}
+
 CacheCounters KernelCache::counters() const {
   return {.memory_hits = usage_->value(UsageEvent::kMemoryHit),
           .local_hits = usage_->value(UsageEvent::kLocalHit),

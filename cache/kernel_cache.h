@@ -21,6 +21,7 @@
 #include "base/settings.h"
 #include "cache/cache_key.h"
 #include "cache/compile_failure.h"
+#include "cache/golden_verdict.h"
 #include "cache/memory_store.h"
 #include "cache/remote_lease.h"
 #include "cache/usage_counters.h"
@@ -129,6 +130,14 @@ class KernelCache {
   void remember_failure(const CacheKey& key, const CompileFailure& failure);
   /// Forgets the failures of keys that start with these hex digits; empty: all. Gives how many there were.
   std::int64_t forget_failures(std::string_view key_prefix);
+
+  /// What a golden check found out about the key's kernel there, in the local database. One of another code object under
+  /// the same key is the caller's to tell.
+  std::optional<GoldenVerdict> verdict(const Digest& key, const GoldenPlace& place);
+  /// Kept as long as the entry, or until the entry's code is another; false if it could not be stored.
+  bool remember_verdict(const Digest& key, const GoldenVerdict& verdict);
+  /// Forgets the verdicts that did not pass, as forget_failures() does.
+  std::int64_t forget_failed_verdicts(std::string_view key_prefix);
 
   CacheCounters counters() const;
   /// Absolute; empty for memory only.

@@ -221,6 +221,39 @@ const std::string_view kTrimLoads =
     "DELETE FROM entry_load WHERE digest NOT IN (SELECT digest FROM entry_load ORDER BY loads DESC LIMIT ?1)";
 const std::string_view kListLoads = "SELECT digest, loads FROM entry_load";
 
+const char* const kMakeVerdicts = R"sql(
+CREATE TABLE IF NOT EXISTS verdict (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL,
+  device TEXT NOT NULL,
+  driver TEXT NOT NULL,
+  code BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  passed INTEGER NOT NULL,
+  relative_error REAL NOT NULL,
+  allowed_relative_error REAL NOT NULL,
+  compared INTEGER NOT NULL,
+  checked_unix_s INTEGER NOT NULL,
+  finding TEXT NOT NULL,
+  writer TEXT NOT NULL,
+  checksum INTEGER NOT NULL,
+  UNIQUE (digest, device, driver)
+) STRICT;
+)sql";
+
+#define SINTER_VERDICT_COLUMNS \
+  "device, driver, code, version, passed, relative_error, allowed_relative_error, compared, checked_unix_s, finding, " \
+  "writer, checksum"
+
+const std::string_view kHasVerdicts = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'verdict'";
+const std::string_view kListVerdicts =
+    "SELECT " SINTER_VERDICT_COLUMNS " FROM verdict WHERE digest = ?1 ORDER BY device, driver";
+const std::string_view kPutVerdict = "INSERT OR REPLACE INTO verdict (digest, " SINTER_VERDICT_COLUMNS
+                                     ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+const std::string_view kTrimVerdicts = "DELETE FROM verdict WHERE id <= (SELECT max(id) FROM verdict) - ?1";
+const std::string_view kDeleteVerdicts = "DELETE FROM verdict WHERE digest = ?1";
+const std::string_view kDeleteFailedVerdicts = "DELETE FROM verdict WHERE digest BETWEEN ?1 AND ?2 AND passed = 0";
+
 // `record` is the row; what stands before it are copies to look at, and its key.
 const char* const kCreateTuning =
     "CREATE TABLE IF NOT EXISTS tuning (decision BLOB PRIMARY KEY NOT NULL, device TEXT NOT NULL, problem TEXT NOT NULL, "

@@ -25,6 +25,9 @@ constexpr std::int64_t bundle_application_id(std::int64_t version) { return 0x53
 inline constexpr std::int64_t kMaxBadRows = 32;
 inline constexpr std::int64_t kMaxIdentityRows = 256;
 inline constexpr std::int64_t kMaxFailureRows = 256;
+/// Of `verdict`: as many as there are entries by default. Those of entries go with them; the others are of kernels that
+/// bundles hold.
+inline constexpr std::int64_t kMaxVerdictRows = 100'000;
 
 /// Hours of which counts are kept one by one: two weeks. Older ones are added up in hour 0.
 inline constexpr std::int64_t kCountedHours = 14 * 24;
@@ -141,6 +144,17 @@ extern const std::string_view kAddLoads;  ///< ?1 digest, ?2 how many.
 extern const std::string_view kCountLoads;
 extern const std::string_view kTrimLoads;  ///< ?1 rows to keep.
 extern const std::string_view kListLoads;
+
+// --- Verdicts of golden checks ---
+
+/// The table is made by the first verdict that is stored: one of this schema may lack it.
+extern const char* const kMakeVerdicts;
+extern const std::string_view kHasVerdicts;           ///< A count.
+extern const std::string_view kListVerdicts;          ///< ?1 digest. In verdict_row.cpp's order.
+extern const std::string_view kPutVerdict;
+extern const std::string_view kTrimVerdicts;          ///< ?1 rows to keep.
+extern const std::string_view kDeleteVerdicts;        ///< ?1 digest.
+extern const std::string_view kDeleteFailedVerdicts;  ///< ?1 lowest digest, ?2 highest digest.
 
 // --- Tuned rows ---
 

@@ -14,6 +14,7 @@
 #include "cache/failure_row.h"
 #include "cache/row_columns.h"
 #include "cache/schema.h"
+#include "cache/verdict_row.h"
 
 namespace sinter {
 namespace {
@@ -165,6 +166,7 @@ void SqliteStore::set_entry_aside(const CacheKey& key, const std::string& reason
     const auto bind_digest = [&](Statement& statement) { statement.bind(1, bytes_of(key.digest)); };
     if (status.ok()) status = connection.execute(connection.delete_entry, schema::kDeleteEntry, bind_digest);
     if (status.ok()) status = connection.execute(connection.delete_use, schema::kDeleteUse, bind_digest);
+    if (status.ok()) status = delete_verdicts(connection, std::span(&key.digest, 1));
     if (status.ok()) {
       status = connection.execute(connection.trim_bad, schema::kTrimBad,
                                   [](Statement& statement) { statement.bind(1, schema::kMaxBadRows); });
@@ -267,6 +269,24 @@ Result<std::int64_t> SqliteStore::forget_failures(const KeyRange& keys) {
     forgotten = connection.database.changed_rows();
     return status;
   }));
+  return forgotten;
+}
+
+// --- Golden checks ---
+
+Result<std::optional<GoldenVerdict>> SqliteStore::verdict(const Digest& key, const GoldenPlace& place) {
+  std::optional<GoldenVerdict> verdict;
+  SINTER_TRY_VOID(pool_.run("read", [&](SqliteConnection& connection) { return read_verdict(connection, key, place, verdict); }));
+  return verdict;
+}
+
+Result<void> SqliteStore::remember_verdict(const Digest& key, const GoldenVerdict& verdict) {
+  return write([&](SqliteConnection& connection) { return write_verdict(connection, key, verdict); });
+}
+
+Result<std::int64_t> SqliteStore::forget_failed_verdicts(const KeyRange& keys) {
+  std::int64_t forgotten = 0;
+  SINTER_TRY_VOID(pool_.run("write", [&](SqliteConnection& connection) { return delete_failed_verdicts(connection, keys, forgotten); }));
   return forgotten;
 }
 

@@ -18,6 +18,7 @@
 #include "cache/connection_pool.h"
 #include "cache/entry_row.h"
 #include "cache/gc.h"
+#include "cache/golden_verdict.h"
 #include "cache/row_signature.h"
 #include "cache/store.h"
 #include "cache/upkeep.h"
@@ -70,6 +71,12 @@ class SqliteStore final : public Store {
   Result<void> remember_failure(const CacheKey& key, const CompileFailure& failure);
   /// How many were forgotten.
   Result<std::int64_t> forget_failures(const KeyRange& keys);
+
+  /// What a golden check found out about the key's kernel there; a row that cannot be believed is none. Errors: kCacheError.
+  Result<std::optional<GoldenVerdict>> verdict(const Digest& key, const GoldenPlace& place);
+  Result<void> remember_verdict(const Digest& key, const GoldenVerdict& verdict);
+  /// Those that did not pass. How many were forgotten.
+  Result<std::int64_t> forget_failed_verdicts(const KeyRange& keys);
 
   /// Removes what exceeds the limits, or says what would go, now and in this thread.
   /// Errors: kCacheError.

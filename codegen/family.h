@@ -4,6 +4,7 @@
 // The seam of kernel families. A family is one line in codegen/families/registry.cpp, a Family object with its
 // parameter and argument tables, and a Body per vendor, each beside its template. Nothing else knows a family's name.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -126,6 +127,15 @@ struct TensorView {
   std::size_t bytes = 0;
 };
 
+/// What outputs are filled with before a launch that is to be checked: NaN in bf16, fp16, fp32 and e4m3.
+inline constexpr std::byte kPoison{0xff};
+
+/// How much of an output is compared with float64.
+enum class ReferenceEffort : std::uint8_t {
+  kSample,    ///< The corners of each group and some elements more.
+  kThorough,  ///< All of a small output, and of a large one as many elements as some tenths of a second allow.
+};
+
 /// How far an output is from the float64 reference, over the sampled elements.
 struct ReferenceReport {
   std::int64_t sampled = 0;         ///< Elements compared.
@@ -133,6 +143,8 @@ struct ReferenceReport {
   double max_abs_error = 0;
   double allowed_relative_error = 0;
   bool ok = false;
+  /// The first element that is wrong by itself: "d[3, 17] is 0.25, and should be 0.53 within 0.0042". Empty if there is none.
+  std::string first_wrong;
 };
 
 /// Most rows of one launch. Kernels count rows and tiles in 32 bits; the distance to 2^31 is more than any tile is high,
@@ -169,16 +181,21 @@ class Family {
   /// Sets the parameters that tensor shapes imply (n, k, groups, ...). Errors: kInvalidRequest.
   virtual Result<void> request_from_tensors(KernelRequest& request, std::span<const TensorInfo> tensors) const = 0;
   /// Shapes and dtypes of the inputs of a launch of `rows` rows. "row_offsets" holds where each group starts, and the end.
+  /// An input with the name of an output is what the output holds before, for kernels that add to it.
   virtual std::vector<TensorInfo> inputs(const KernelSpec& spec, std::int64_t rows) const = 0;
   /// Shapes and dtypes of the outputs of this launch.
   virtual std::vector<TensorInfo> outputs(const KernelSpec& spec, std::span<const TensorInfo> inputs) const = 0;
+  /// Whether this argument is an array of pointers on the device, one to the matrix of each group. inputs() and outputs()
+  /// have the matrices as one tensor.
+  virtual bool is_pointer_array(const KernelSpec&, std::string_view /*argument*/) const { return false; }
   /// Writes the scalar arguments (rows, ...) into the struct; pointers are bound by name.
   virtual void set_scalars(const KernelSpec& spec, std::span<const TensorInfo> inputs, void* args) const = 0;
   /// Useful floating-point operations of this launch.
   virtual double flops(const KernelSpec& spec, std::span<const TensorView> inputs) const = 0;
-  /// Compares sampled outputs with an independent float64 computation on the host.
+  /// Compares outputs with an independent float64 computation on the host. REQUIRES: the outputs were kPoison before the
+  /// launch, or what the input of the same name has. Matrices of groups without rows may be missing at the end of inputs.
   virtual ReferenceReport check_reference(const KernelSpec& spec, std::span<const TensorView> inputs,
-                                          std::span<const TensorView> outputs, std::uint64_t seed) const = 0;
+                                          std::span<const TensorView> outputs, ReferenceEffort effort, std::uint64_t seed) const = 0;
 
   /// Index of a parameter, or -1.
   int param_index(std::string_view param_name) const;

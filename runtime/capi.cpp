@@ -36,7 +36,7 @@ namespace {
 
 static_assert(sizeof(sinter_request) == sizeof(KernelRequest) && SINTER_MAX_PARAMS == kMaxParams);
 static_assert(std::is_trivially_copyable_v<KernelRequest>);
-static_assert(sizeof(sinter_options) == 40 && sizeof(sinter_get_options) == 16 && sizeof(sinter_stats) == 128, "these may only grow, by appending");
+static_assert(sizeof(sinter_options) == 48 && sizeof(sinter_get_options) == 16 && sizeof(sinter_stats) == 128, "these may only grow, by appending");
 
 KernelRequest as_request(const sinter_request& request) { return std::bit_cast<KernelRequest>(request); }
 const KernelHandle& as_handle(const sinter_kernel* kernel) { return *reinterpret_cast<const KernelHandle*>(kernel); }
@@ -173,6 +173,7 @@ Result<RuntimeOptions> to_options(const sinter_options* given) {
   reading_options = nullptr;
   SINTER_TRY(options.settings, std::move(settings));
   options.allow_unsafe_vskip = from.allow_unsafe_vskip == 1;
+  options.settings.golden_check = options.settings.golden_check || from.golden_check == 1;
   if (from.log != nullptr) {
     options.log = [log = from.log, user = from.log_user](LogLevel level, std::string_view message) {
       log(static_cast<int>(level), std::string(message).c_str(), user);

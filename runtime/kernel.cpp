@@ -24,6 +24,12 @@ Result<void> Kernel::launch(const void* args, std::size_t args_bytes, void* stre
   return enqueue(shape, stream, [&] { return parts_.loaded->launch(shape, args, args_bytes, stream); });
 }
 
+Result<void> Kernel::launch_unseen(const void* args, std::size_t args_bytes, void* stream) const {
+  LaunchShape shape;
+  SINTER_TRY_VOID(check(args, args_bytes, shape));
+  return shape.grid[0] == 0 ? Result<void>() : parts_.loaded->launch(shape, args, args_bytes, stream);
+}
+
 Result<void> Kernel::launch_packed(const void* args, std::size_t args_bytes, PackedLaunch& packed, void* stream) const {
   if (parts_.checked) {
     return launch(args, args_bytes, stream);

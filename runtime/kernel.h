@@ -58,6 +58,10 @@ class Kernel {
   /// encoded again. In checked mode it is launch().
   Result<void> launch_packed(const void* args, std::size_t args_bytes, PackedLaunch& packed, void* stream) const;
 
+  /// A launch of the runtime's own, before anybody has the kernel: checked like the others, but in no log and not among
+  /// the device's recent launches.
+  Result<void> launch_unseen(const void* args, std::size_t args_bytes, void* stream) const;
+
  private:
   Result<void> check(const void* args, std::size_t args_bytes, LaunchShape& shape) const;
   Result<void> pack(const void* args, std::size_t args_bytes, PackedLaunch& packed) const;

@@ -74,6 +74,12 @@ std::string prometheus_text(const RuntimeMetrics& metrics) {
   writer.counter("sinter_swaps_total", "Stand-ins that were replaced.", counters.swaps);
   writer.counter("sinter_background_failures_total", "Builds in the background that failed.",
                  counters.background_failures);
+  writer.begin("sinter_golden_checks_total", "counter", "Kernels that a golden check tried, or had to leave out.");
+  const std::pair<std::string_view, std::int64_t> verdicts[] = {
+      {"right", counters.golden.passed}, {"wrong", counters.golden.failed}, {"left_out", counters.golden.left_out}};
+  for (const auto& [verdict, count] : verdicts) {
+    writer.sample("sinter_golden_checks_total", fmt::format("verdict=\"{}\"", verdict), count);
+  }
   writer.begin("sinter_background_builds", "gauge", "Builds in the background that wait or run now.");
   writer.sample("sinter_background_builds", "", counters.background);
 

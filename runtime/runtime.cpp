@@ -77,6 +77,9 @@ Runtime::Runtime(RuntimeOptions options)
   cache.remote = remote_options(options_.settings);
   cache_ = std::make_unique<KernelCache>(std::move(cache), [this](const std::string& problem) { log_.warn(problem); });
   service_ = std::make_unique<CompileService>(options_.settings, *cache_, log_);
+  if (options_.settings.golden_check) {
+    golden_ = std::make_unique<GoldenCheck>(*cache_, log_);
+  }
 }
 
 Runtime::~Runtime() = default;
@@ -337,6 +340,14 @@ Result<std::unique_ptr<Kernel>> Runtime::build_kernel(const Device& device, cons
   parts.device = device.name;
   parts.quirks = launch_quirks(spec, device.caps, device.properties.driver_version, quirks_);
   auto kernel = std::make_unique<Kernel>(std::move(parts));
+
+  // On request: see what it computes, before anybody launches it.
+  if (golden_ != nullptr) {
+    SINTER_TRY(std::string golden, golden_->admit(device.name, device.properties, *device.driver, *kernel, compiled.key.digest));
+    if (origin != nullptr) {
+      origin->golden = std::move(golden);
+    }
+  }
   if (log_.wants(LogLevel::kInfo)) {
     log_.info(fmt::format("{} on {}: {} in {:.1f} ms, loaded in {:.1f} ms, {} bytes", kernel->name(), device.name,
                           code_origin_name(compiled.origin), code_ms, load_ms, compiled.code->code.size()));
@@ -355,6 +366,7 @@ RuntimeCounters Runtime::counters() const {
   counters.late_loads = late_loads_;
   counters.background = static_cast<std::int64_t>(background_.pending());
   counters.background_failures = background_failures_;
+  counters.golden = golden_ != nullptr ? golden_->counters() : GoldenCheck::Counters();
   const std::lock_guard lock(mutex_);
   counters.stand_ins = static_cast<std::int64_t>(stand_in_handles_.size());
   counters.swaps = swaps_;

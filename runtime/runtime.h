@@ -27,6 +27,7 @@
 #include "runtime/caps/quirks.h"
 #include "runtime/compile/compile_service.h"
 #include "runtime/device/driver.h"
+#include "runtime/golden_check.h"
 #include "runtime/kernel.h"
 #include "runtime/kernel_handle.h"
 #include "runtime/launch_ring.h"
@@ -60,6 +61,7 @@ struct KernelOrigin {
   CodeOrigin code = CodeOrigin::kCompiled;
   bool live = false;  ///< This process had it already.
   std::string choice;  ///< How what the request left open was chosen; empty if the request was live.
+  std::string golden;  ///< What the golden check said, a sentence; empty if it is off, or if the kernel was live.
   double resolve_ms = 0, code_ms = 0, load_ms = 0;
 };
 
@@ -72,6 +74,7 @@ struct RuntimeCounters {
   std::int64_t swaps = 0;          ///< Of stand-ins for the kernels that were asked for.
   std::int64_t background = 0;     ///< Builds that wait or run now.
   std::int64_t background_failures = 0;
+  GoldenCheck::Counters golden = {};
 };
 
 /// What monitoring wants to know (runtime/metrics.h has it as text).
@@ -110,7 +113,7 @@ class Runtime {
   const Device& device(int index) const;
 
   /// The kernel of a request on a device, ready to launch. A live kernel is found without lock or allocation; else
-  /// this blocks while it is looked up, compiled, checked and loaded.
+  /// this blocks while it is looked up, compiled, checked and loaded; with Settings::golden_check, tried as well.
   /// Errors: kInvalidRequest, kUnsupported, kNotPrebuilt, kCompilerUnavailable, kCompileFailed, kTimeout, kDriverError.
   Result<const Kernel*> get_kernel(int device, const KernelRequest& request, KernelOrigin* origin = nullptr);
 
@@ -176,6 +179,7 @@ class Runtime {
   std::unique_ptr<TunedRows> tuned_;
   std::unique_ptr<KernelCache> cache_;
   std::unique_ptr<CompileService> service_;
+  std::unique_ptr<GoldenCheck> golden_;  // Null unless it was asked for.
   Trace trace_;
   const std::unique_ptr<const LaunchWatch> watch_;  // May be null.
   mutable std::atomic<std::int64_t> refused_{0};

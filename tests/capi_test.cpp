@@ -23,7 +23,7 @@ struct Error {
 };
 
 const char* const kSettings[] = {"SINTER_CACHE_DIR=", "SINTER_WORKER_DIR=" SINTER_TEST_WORKER_DIR, "SINTER_LOG=off"};
-const sinter_options kOptions{sizeof(sinter_options), 0, kSettings, 3, nullptr, nullptr};
+const sinter_options kOptions{sizeof(sinter_options), 0, kSettings, 3, nullptr, nullptr, 0, 0};
 
 }  // namespace
 
@@ -100,12 +100,12 @@ TEST_CASE("bad calls get a status and a sentence") {
   CHECK(runtime == nullptr);
 
   const char* const unknown[] = {"SINTER_CASHE_DIR=/x"};
-  sinter_options misspelt{sizeof(sinter_options), 0, unknown, 1, nullptr, nullptr};
+  sinter_options misspelt{sizeof(sinter_options), 0, unknown, 1, nullptr, nullptr, 0, 0};
   Error second;
   CHECK(sinter_runtime_create(&misspelt, &runtime, &second.error) == SINTER_INVALID_REQUEST);
   CHECK(second.text().find("SINTER_CASHE_DIR") != std::string::npos);
 
-  sinter_options no_list{sizeof(sinter_options), 0, nullptr, 2, nullptr, nullptr};
+  sinter_options no_list{sizeof(sinter_options), 0, nullptr, 2, nullptr, nullptr, 0, 0};
   CHECK(sinter_runtime_create(&no_list, &runtime, nullptr) == SINTER_INVALID_REQUEST);
 
   sinter_request request;

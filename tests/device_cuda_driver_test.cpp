@@ -445,6 +445,36 @@ TEST_CASE("the CUDA driver knows how much of an allocation is behind a pointer")
   CHECK_FALSE(driver->bytes_behind(3, data));
 }
 
+TEST_CASE("a CUDA stream of one's own waits for no other, and disturbs no capture of another thread") {
+  FakeGpu& fake = fresh_fake(SINTER_FAKE_CUDA);
+  const auto driver = open_driver();
+  const auto buffer = driver->allocate(0, 4);
+  REQUIRE(buffer);
+  const std::vector<std::byte> sent = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+  std::vector<std::byte> received(4);
+  {
+    const auto stream = driver->own_stream(0);
+    REQUIRE(stream);
+    CHECK((*stream)->handle() != nullptr);
+    fake.calls.clear();
+    REQUIRE((*stream)->upload(**buffer, sent));
+    REQUIRE((*stream)->download(received, **buffer));
+    REQUIRE((*stream)->wait());
+    CHECK(received == sent);
+    CHECK(count_calls(fake, "cuMemcpyHtoDAsync") == 1);
+    CHECK(count_calls(fake, "cuMemcpyHtoD") == 0);
+    CHECK(count_calls(fake, "capture relaxed") == 3);
+    CHECK(count_calls(fake, "capture restored") == 3);
+    fake.failures["cuStreamSynchronize"] = 719;
+    const auto failed = (*stream)->wait();
+    REQUIRE_FALSE(failed);
+    CHECK_THAT(failed.error().message, Catch::Contains("cuStreamSynchronize failed: CUDA_ERROR_LAUNCH_FAILED (719)"));
+  }
+  CHECK(fake.live_streams == 0);
+  fake.failures["cuStreamCreate non-blocking"] = 2;
+  CHECK_FALSE(driver->own_stream(0));
+}
+
 TEST_CASE("a CUDA timer measures between its events and frees them") {
   FakeGpu& fake = fresh_fake(SINTER_FAKE_CUDA);
   const auto driver = open_driver();

@@ -290,6 +290,35 @@ TEST_CASE("the HIP driver knows how much of an allocation is behind a pointer") 
   CHECK(fake.last_error == 0);
 }
 
+TEST_CASE("a HIP stream of one's own waits for no other; a library without streams gives the default one") {
+  FakeGpu& fake = fresh_fake(SINTER_FAKE_HIP6);
+  const auto driver = open_driver();
+  const auto buffer = driver->allocate(0, 4);
+  REQUIRE(buffer);
+  const std::vector<std::byte> sent = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+  std::vector<std::byte> received(4);
+  {
+    const auto stream = driver->own_stream(0);
+    REQUIRE(stream);
+    CHECK((*stream)->handle() != nullptr);
+    REQUIRE((*stream)->upload(**buffer, sent));
+    REQUIRE((*stream)->download(received, **buffer));
+    REQUIRE((*stream)->wait());
+    CHECK(received == sent);
+    CHECK(count_calls(fake, "hipStreamCreate non-blocking") == 1);
+    CHECK(count_calls(fake, "hipMemcpyAsync to host") == 1);
+  }
+  CHECK(fake.live_streams == 0);
+
+  fresh_fake(SINTER_FAKE_HIP5);
+  const auto old = make_hip_driver(SINTER_FAKE_HIP5);
+  REQUIRE(old);
+  const auto stream = (*old)->own_stream(0);
+  REQUIRE(stream);
+  CHECK((*stream)->handle() == nullptr);
+  CHECK((*stream)->wait());
+}
+
 TEST_CASE("a HIP timer measures between its events and frees them") {
   FakeGpu& fake = fresh_fake(SINTER_FAKE_HIP6);
   const auto driver = open_driver();

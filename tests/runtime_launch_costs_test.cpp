@@ -102,7 +102,7 @@ struct Machine {
     for (std::size_t i = 0; i < std::size(texts); ++i) {
       settings[i] = texts[i].c_str();
     }
-    return sinter::Runtime(sinter_options{sizeof(sinter_options), 0, settings, std::size(settings), nullptr, nullptr});
+    return sinter::Runtime(sinter_options{sizeof(sinter_options), 0, settings, std::size(settings), nullptr, nullptr, 0, 0});
   }
 };
 

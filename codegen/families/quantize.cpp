@@ -116,35 +116,45 @@ class Quantize final : public Family {
   }
 
   // Sampled blocks: the scale to one part in 10^6, and each element to half a step of e4m3.
-  ReferenceReport check_reference(const KernelSpec& spec, std::span<const TensorView> inputs,
-                                  std::span<const TensorView> outputs, std::uint64_t seed) const override {
+  ReferenceReport check_reference(const KernelSpec& spec, std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                                  ReferenceEffort, std::uint64_t seed) const override {
     const TensorView& x = *find_tensor(inputs, "x");
     const TensorView& q = *find_tensor(outputs, "q");
     const TensorView& scale = *find_tensor(outputs, "scale");
-    const std::int64_t rows = x.info.shape[0], k = spec[kK], blocks = blocks_of(k);
+    const std::int64_t k = spec[kK], blocks = blocks_of(k);
     std::mt19937_64 random(seed);
     ErrorMeter elements(4e-2);  // e4m3 has 3 mantissa bits: at most 1/16 per element, about 2.6e-2 in this norm
-    double worst_scale_error = 0;
-    for (std::int64_t i = 0; i < std::min<std::int64_t>(rows * blocks, kSampledBlocks); ++i) {
-      const auto pick = i < 2 ? i * (rows * blocks - 1) : static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows * blocks));
-      const std::int64_t row = pick / blocks, first = pick % blocks * kScaleBlock, end = std::min(k, first + kScaleBlock);
+    std::string first_wrong;
+    const auto compare = [&](const TensorView& tensor, std::int64_t index, double got, double wanted, double tolerance) {
+      if (first_wrong.empty() && !(std::abs(got - wanted) <= tolerance)) {
+        first_wrong = fmt::format("{} is {:.6g}, and should be {:.6g} within {:.2g}", element_name(tensor.info, index), got, wanted, tolerance);
+      }
+    };
+    for (const Cell& block : cells_to_compare(x.info.shape[0], blocks, kComparedBlocks, random)) {
+      const std::int64_t first = block.column * kScaleBlock, end = std::min(k, first + kScaleBlock);
       double amax = 0;
       for (std::int64_t c = first; c < end; ++c) {
-        amax = std::max(amax, std::abs(element(x, row * k + c)));
+        amax = std::max(amax, std::abs(element(x, block.row * k + c)));
       }
-      const double expected = reference_scale(spec, amax), actual = element(scale, pick);
-      worst_scale_error = std::max(worst_scale_error, std::isnan(actual) ? 1.0 : std::abs(actual / expected - 1));
+      const std::int64_t at = block.row * blocks + block.column;
+      const double wanted = reference_scale(spec, amax), actual = element(scale, at);
+      compare(scale, at, actual, wanted, 1e-6 * wanted);
       for (std::int64_t c = first; c < end; ++c) {
-        elements.add(element(q, row * k + c) * actual, element(x, row * k + c));
+        const std::int64_t index = block.row * k + c;
+        const double value = element(x, index), step = std::max(std::abs(value) / 16, wanted * kHalfSubnormalStep);
+        elements.add(element(q, index) * actual, value);
+        compare(q, index, element(q, index) * actual, value, step * (1 + 1e-5));
       }
     }
     ReferenceReport report = elements.report();
-    report.ok = report.ok && worst_scale_error < 1e-6;
+    report.ok = report.ok && first_wrong.empty();
+    report.first_wrong = std::move(first_wrong);
     return report;
   }
 
  private:
-  static constexpr std::int64_t kSampledBlocks = 4096;
+  static constexpr std::int64_t kComparedBlocks = 4096;
+  static constexpr double kHalfSubnormalStep = 0x1p-10;  // e4m3's smallest numbers are 2^-9 apart
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <random>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -63,6 +64,38 @@ double element(const TensorView& tensor, std::int64_t index);
 
 /// The rows of each group as the kernels see them: clamped to [0, rows], never decreasing.
 std::vector<std::int64_t> clamped_offsets(const TensorView& offsets, std::int64_t rows);
+
+/// Bytes of one element, or 0 for a dtype that is not known: BF16, F16, F32, F64, F8_E4M3, F8_E5M2, I8 to I64, U8 to U64, BOOL.
+std::size_t dtype_bytes(std::string_view dtype);
+std::size_t element_count(const TensorInfo& info);
+/// Bytes of all elements.
+std::size_t tensor_bytes(const TensorInfo& info);
+
+/// An element of a matrix.
+struct Cell {
+  std::int64_t row = 0, column = 0;
+};
+
+/// The cells of a rows x columns matrix that are compared: all if there are no more than `most`; else the corners, where
+/// tails and neighbours go wrong, and random others. In ascending order.
+std::vector<Cell> cells_to_compare(std::int64_t rows, std::int64_t columns, std::int64_t most, std::mt19937_64& random);
+
+/// How many cells a reference compares in each of `groups` groups, if each takes `products` multiplications.
+std::int64_t most_cells(ReferenceEffort effort, std::int64_t groups, std::int64_t products);
+
+/// An output's element and what it should be.
+struct Expected {
+  std::int64_t index = 0;  ///< In the tensor, row-major.
+  double value = 0;
+};
+
+/// Judges elements that belong together, a group's: by their norm, and each by itself. One is wrong if it is off by more
+/// than twice the allowed part of its value, or of the elements' root mean square if that is larger: a sum that happens
+/// to be near zero is as uncertain as the others.
+ReferenceReport judge_elements(const TensorView& output, std::span<const Expected> expected, double allowed_relative_error);
+
+/// "d[3, 17]".
+std::string element_name(const TensorInfo& info, std::int64_t index);
 
 /// Accumulates ||out - ref|| / ||ref|| over sampled elements.
 class ErrorMeter {

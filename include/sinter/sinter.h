@@ -74,6 +74,9 @@ typedef struct sinter_options {
   size_t settings_count;
   sinter_log_fn log;              /* NULL: to stderr, from SINTER_LOG's level on */
   void* log_user;
+  uint32_t golden_check;          /* 1: before its first use on a device, a kernel is launched on small random data, and
+                                   * refused if its results are wrong (SINTER_UNSUPPORTED); 0: as SINTER_GOLDEN_CHECK says */
+  uint32_t reserved;
 } sinter_options;
 
 /* `options` may be NULL. Reads the environment once. */

@@ -98,7 +98,7 @@ class Request {
 /// Owns compilers, cache and devices. Thread-safe.
 class Runtime {
  public:
-  Runtime() : Runtime(sinter_options{sizeof(sinter_options), 0, nullptr, 0, nullptr, nullptr}) {}
+  Runtime() : Runtime(sinter_options{sizeof(sinter_options), 0, nullptr, 0, nullptr, nullptr, 0, 0}) {}
   explicit Runtime(const sinter_options& options) {
     sinter_runtime* runtime = nullptr;
     detail::check([&](sinter_error** error) { return sinter_runtime_create(&options, &runtime, error); });

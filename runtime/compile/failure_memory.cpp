@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/compile/failure_memory.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
 #include <string>
 #include <utility>
+
+#include "base/time_text.h"
 
 namespace sinter {
 namespace {
@@ -22,10 +23,6 @@ constexpr seconds kAskAgain{30};
 
 /// As many as the database keeps.
 constexpr std::size_t kMaxRemembered = 256;
-
-std::string time_text(std::int64_t unix_s) {
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}Z", fmt::gmtime(static_cast<std::time_t>(unix_s)));
-}
 
 }  // namespace
 
@@ -110,7 +107,7 @@ Error FailureMemory::to_error(const CacheKey& key, CompileFailure failure) const
   error.code = failure.code;
   error.message = fmt::format(
       "{} (remembered since {} and not tried again before {}; `sinter cache forget {}` forgets it)", failure.message,
-      time_text(failure.failed_unix_s), time_text(failure.failed_unix_s + kept_for(failure).count()),
+      utc_text(failure.failed_unix_s), utc_text(failure.failed_unix_s + kept_for(failure).count()),
       to_hex(key.digest).substr(0, 16));
   error.log = std::move(failure.log);
   error.source = std::move(failure.source);

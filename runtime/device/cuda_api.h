@@ -73,6 +73,9 @@ enum JitOption : int {
   kJitErrorLogBufferBytes = 6,
 };
 
+/// CUstream_flags: no waiting for the default stream, and none of it for this one.
+inline constexpr unsigned kStreamNonBlocking = 1;
+
 /// CUstreamCaptureMode.
 enum CaptureMode : int { kCaptureGlobal = 0, kCaptureThreadLocal = 1, kCaptureRelaxed = 2 };
 
@@ -143,6 +146,12 @@ struct Api {
   Status (*memory_range)(DeviceAddress* base, std::size_t* bytes, DeviceAddress address) = nullptr;
   Status (*copy_to_device)(DeviceAddress to, const void* from, std::size_t bytes) = nullptr;
   Status (*copy_to_host)(void* to, DeviceAddress from, std::size_t bytes) = nullptr;
+
+  Status (*stream_create)(Stream** stream, unsigned flags) = nullptr;
+  Status (*stream_destroy)(Stream* stream) = nullptr;
+  Status (*stream_synchronize)(Stream* stream) = nullptr;
+  Status (*copy_to_device_in)(DeviceAddress to, const void* from, std::size_t bytes, Stream* stream) = nullptr;
+  Status (*copy_to_host_in)(void* to, DeviceAddress from, std::size_t bytes, Stream* stream) = nullptr;
 
   Status (*event_create)(Event** event, unsigned flags) = nullptr;
   Status (*event_destroy)(Event* event) = nullptr;

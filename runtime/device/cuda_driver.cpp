@@ -10,6 +10,7 @@
 #include "runtime/device/cuda_api.h"
 #include "runtime/device/cuda_context.h"
 #include "runtime/device/cuda_kernel.h"
+#include "runtime/device/cuda_stream.h"
 #include "runtime/device/driver.h"
 #include "runtime/device/sysfs.h"
 
@@ -28,6 +29,7 @@ class CudaBuffer final : public DeviceBuffer {
   CudaBuffer& operator=(const CudaBuffer&) = delete;
   ~CudaBuffer() override {
     if (const ContextScope scope(*context_); scope.is_current()) {
+      const RelaxedCaptureScope capture(context_->api());
       context_->api().memory_free(address_);
     }
   }
@@ -197,6 +199,7 @@ class CudaDriver final : public Driver {
   Result<std::unique_ptr<DeviceBuffer>> allocate(int ordinal, std::size_t bytes) override {
     SINTER_TRY(std::shared_ptr<const PrimaryContext> context, context_of(ordinal));
     const ContextScope scope(*context);
+    const RelaxedCaptureScope capture(*api_);
     DeviceAddress address = 0;
     const Status status = api_->memory_allocate(&address, std::max<std::size_t>(bytes, 1));  // 0 bytes is an error.
     if (status != kSuccess) {
@@ -210,6 +213,11 @@ class CudaDriver final : public Driver {
   Result<std::unique_ptr<DeviceTimer>> timer(int ordinal) override {
     SINTER_TRY(std::shared_ptr<const PrimaryContext> context, context_of(ordinal));
     return CudaTimer::create(std::move(context));
+  }
+
+  Result<std::unique_ptr<DeviceStream>> own_stream(int ordinal) override {
+    SINTER_TRY(std::shared_ptr<const PrimaryContext> context, context_of(ordinal));
+    return make_stream(std::move(context));
   }
 
   Result<void> finish(int ordinal, void* stream) override {

@@ -7,6 +7,30 @@
 
 namespace sinter {
 
+namespace {
+
+class DefaultStream final : public DeviceStream {
+ public:
+  DefaultStream(Driver& driver, int ordinal) : driver_(driver), ordinal_(ordinal) {}
+
+  void* handle() const override { return nullptr; }
+  Result<void> upload(DeviceBuffer& to, std::span<const std::byte> from) override { return to.upload(from); }
+  Result<void> download(std::span<std::byte> to, const DeviceBuffer& from) override { return from.download(to); }
+  Result<void> wait() override { return driver_.synchronize(ordinal_); }
+
+ private:
+  Driver& driver_;
+  int ordinal_;
+};
+
+}  // namespace
+
+std::unique_ptr<DeviceStream> default_stream(Driver& driver, int ordinal) {
+  return std::make_unique<DefaultStream>(driver, ordinal);
+}
+
+Result<std::unique_ptr<DeviceStream>> Driver::own_stream(int ordinal) { return default_stream(*this, ordinal); }
+
 Result<std::unique_ptr<LoadedKernel>> Driver::load_with_tensor_maps(int ordinal, const CodeObject& code,
                                                                     const LaunchShape& shape_hint,
                                                                     std::span<const TensorMapPlan> tensor_maps) {

@@ -93,6 +93,20 @@ class DeviceTimer {
   virtual Result<double> stop() = 0;  ///< Waits for the work in between.
 };
 
+/// An order of copies and launches on one device, for tools and the golden check.
+class DeviceStream {
+ public:
+  virtual ~DeviceStream() = default;
+  virtual void* handle() const = 0;  ///< What LoadedKernel::launch takes.
+  /// The whole of `from` to the beginning of `to`. `from` must stay as it is until wait(). REQUIRES, here and below: the
+  /// buffer is large enough.
+  virtual Result<void> upload(DeviceBuffer& to, std::span<const std::byte> from) = 0;
+  /// Fills `to`, which must live until wait().
+  virtual Result<void> download(std::span<std::byte> to, const DeviceBuffer& from) = 0;
+  /// Until all of the above has happened. Errors: kDriverError, also for what a launch did.
+  virtual Result<void> wait() = 0;
+};
+
 class Driver {
  public:
   virtual ~Driver() = default;
@@ -110,6 +124,9 @@ class Driver {
 
   virtual Result<std::unique_ptr<DeviceBuffer>> allocate(int ordinal, std::size_t bytes) = 0;
   virtual Result<std::unique_ptr<DeviceTimer>> timer(int ordinal) = 0;
+  /// A stream that waits for no other, and no other for it: not even the default one. Where the driver has none, the
+  /// default one.
+  virtual Result<std::unique_ptr<DeviceStream>> own_stream(int ordinal);
   virtual Result<void> synchronize(int ordinal) = 0;
   /// Waits for what was launched, to learn whether it failed; not while `stream` is captured, when nothing runs yet.
   virtual Result<void> finish(int ordinal, void* stream);
@@ -121,6 +138,9 @@ class Driver {
   /// Wave instructions that a simulated device has executed so far; nullopt where there is time to measure.
   virtual std::optional<std::uint64_t> simulated_instructions() const { return std::nullopt; }
 };
+
+/// The stream that everything shares which names none. `driver` must outlive it.
+std::unique_ptr<DeviceStream> default_stream(Driver& driver, int ordinal);
 
 /// Errors of all three: kDriverError naming the library and the paths that were tried, or the failing call.
 /// `library` overrides the search; empty: libcuda.so.1, libamdhip64.so.{7,6,5}.

@@ -64,6 +64,9 @@ struct SimulatedCounters {
   std::uint64_t others[30] = {};
 };
 
+/// hipStreamNonBlocking: no waiting for the default stream, and none of it for this one.
+inline constexpr unsigned kStreamNonBlocking = 1;
+
 /// hipMemcpyKind.
 enum CopyKind : int { kHostToDevice = 1, kDeviceToHost = 2 };
 
@@ -109,6 +112,14 @@ struct Api {
   Status (*memory_free)(void* pointer) = nullptr;
   Status (*memory_copy)(void* to, const void* from, std::size_t bytes, CopyKind kind) = nullptr;
   Status (*memory_range)(void** base, std::size_t* bytes, void* pointer) = nullptr;  ///< Optional.
+
+  Status (*stream_create)(Stream** stream, unsigned flags) = nullptr;  ///< Streams: all of these or none.
+  Status (*stream_destroy)(Stream* stream) = nullptr;
+  Status (*stream_synchronize)(Stream* stream) = nullptr;
+  Status (*copy_in)(void* to, const void* from, std::size_t bytes, CopyKind kind, Stream* stream) = nullptr;
+  bool has_streams() const {
+    return stream_create != nullptr && stream_destroy != nullptr && stream_synchronize != nullptr && copy_in != nullptr;
+  }
 
   Status (*event_create)(Event** event) = nullptr;                          ///< Events: all of them or none.
   Status (*event_destroy)(Event* event) = nullptr;

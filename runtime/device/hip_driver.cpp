@@ -10,6 +10,7 @@
 #include "runtime/device/hip_api.h"
 #include "runtime/device/hip_device.h"
 #include "runtime/device/hip_kernel.h"
+#include "runtime/device/hip_stream.h"
 #include "runtime/device/sysfs.h"
 
 namespace sinter {
@@ -226,6 +227,11 @@ class HipDriver final : public Driver {
   Result<std::unique_ptr<DeviceTimer>> timer(int ordinal) override {
     SINTER_TRY_VOID(check_ordinal(ordinal));
     return HipTimer::create(api_, ordinal);
+  }
+
+  Result<std::unique_ptr<DeviceStream>> own_stream(int ordinal) override {
+    SINTER_TRY_VOID(check_ordinal(ordinal));
+    return api_->has_streams() ? make_stream(api_, ordinal) : Driver::own_stream(ordinal);
   }
 
   Result<void> finish(int ordinal, void* stream) override {

@@ -330,6 +330,31 @@ int cuMemcpyDtoH_v2(void* to, unsigned long long from, std::size_t bytes) {
   return called("cuMemcpyDtoH");
 }
 
+int cuStreamCreate(void** stream, unsigned flags) {
+  const std::lock_guard lock(fake().mutex);
+  *stream = &fake();
+  ++fake().live_streams;
+  return record(fake(), flags == 1 ? "cuStreamCreate non-blocking" : "cuStreamCreate");
+}
+
+int cuStreamDestroy_v2(void*) {
+  const std::lock_guard lock(fake().mutex);
+  --fake().live_streams;
+  return record(fake(), "cuStreamDestroy");
+}
+
+int cuStreamSynchronize(void*) { return called("cuStreamSynchronize"); }
+
+int cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, std::size_t bytes, void*) {
+  std::memcpy(reinterpret_cast<void*>(to), from, bytes);
+  return called("cuMemcpyHtoDAsync");
+}
+
+int cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, std::size_t bytes, void*) {
+  std::memcpy(to, reinterpret_cast<void*>(from), bytes);
+  return called("cuMemcpyDtoHAsync");
+}
+
 int cuEventCreate(void** event, unsigned) {
   const std::lock_guard lock(fake().mutex);
   *event = &fake();

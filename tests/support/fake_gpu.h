@@ -52,6 +52,7 @@ struct FakeGpu {
   int live_modules = 0;
   int live_buffers = 0;
   int live_events = 0;
+  int live_streams = 0;
   int primary_references = 0;  ///< CUDA.
   int last_error = 0;          ///< HIP.
 };

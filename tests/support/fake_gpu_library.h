@@ -37,6 +37,7 @@ inline FakeGpu& fresh_fake(const char* path) {
   fake.local_bytes = defaults.local_bytes;
   fake.capturing = defaults.capturing;
   fake.capture_status = defaults.capture_status;
+  fake.live_streams = defaults.live_streams;
   fake.on_launch = nullptr;
   fake.is_silent = false;
   fake.calls.clear();

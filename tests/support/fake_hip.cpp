@@ -232,6 +232,26 @@ int hipMemGetAddressRange(void** base, std::size_t* bytes, void* pointer) {
 }
 
 #if FAKE_HIP_VERSION >= 6
+int hipStreamCreateWithFlags(void** stream, unsigned flags) {
+  const std::lock_guard lock(fake().mutex);
+  *stream = &fake();
+  ++fake().live_streams;
+  return failing(record(fake(), flags == 1 ? "hipStreamCreate non-blocking" : "hipStreamCreate"));
+}
+
+int hipStreamDestroy(void*) {
+  const std::lock_guard lock(fake().mutex);
+  --fake().live_streams;
+  return failing(record(fake(), "hipStreamDestroy"));
+}
+
+int hipStreamSynchronize(void*) { return called("hipStreamSynchronize"); }
+
+int hipMemcpyAsync(void* to, const void* from, std::size_t bytes, int kind, void*) {
+  std::memcpy(to, from, bytes);
+  return called(kind == 1 ? "hipMemcpyAsync to device" : "hipMemcpyAsync to host");
+}
+
 int hipEventCreate(void** event) {
   const std::lock_guard lock(fake().mutex);
   *event = &fake();

@@ -2,6 +2,7 @@
 
 // sinter cache show | verify: one kernel with everything about it, and the checks of all. Nothing in this file changes a cache.
 
+#include <cmath>
 #include <fstream>
 
 #include <CLI/CLI.hpp>
@@ -35,7 +36,29 @@ Result<void> write_file(const std::string& path, std::string_view bytes) {
   return {};
 }
 
-void print_entry(const CacheEntry& entry) {
+std::string verdict_text(const GoldenVerdict& verdict) {
+  const std::string result = verdict.passed ? fmt::format("right: relative error {:.2e} (allowed {:.0e}), {} elements compared",
+                                                          verdict.relative_error, verdict.allowed_relative_error, verdict.compared)
+                                            : "WRONG: " + verdict.finding;
+  return fmt::format("{} on {}, driver {}; {} by {}", result, verdict.place.device, verdict.place.driver.empty() ? "unknown" : verdict.place.driver,
+                     time_text(verdict.checked_unix_s), verdict.writer);
+}
+
+ordered_json verdict_json(const GoldenVerdict& verdict) {
+  return {{"device", verdict.place.device},
+          {"driver", verdict.place.driver},
+          {"passed", verdict.passed},
+          {"relative_error", std::isfinite(verdict.relative_error) ? ordered_json(verdict.relative_error) : ordered_json(nullptr)},
+          {"allowed_relative_error", verdict.allowed_relative_error},
+          {"compared", verdict.compared},
+          {"finding", verdict.passed ? ordered_json(nullptr) : ordered_json(verdict.finding)},
+          {"checked_unix_s", verdict.checked_unix_s},
+          {"writer", verdict.writer},
+          {"check_version", verdict.version},
+          {"code_sha256", to_hex(verdict.code)}};
+}
+
+void print_entry(const CacheEntry& entry, const std::vector<GoldenVerdict>& verdicts) {
   const EntryInfo& info = entry.info;
   const CodeFacts& facts = entry.object.facts;
   const auto number = [](std::int64_t value) { return value == kUnknown ? std::string("unknown") : fmt::format("{}", value); };
@@ -53,6 +76,9 @@ void print_entry(const CacheEntry& entry) {
   fmt::print("  {:<22}{} ({}{})\n", "stored by", entry.writer, entry.origin, entry.is_signed ? ", signed" : "");
   fmt::print("  {:<22}{}\n", "sha256", entry.sha256);
   fmt::print("  {:<22}{}\n", "state", entry.problem.empty() ? "verified" : "DAMAGED: " + entry.problem);
+  for (const GoldenVerdict& verdict : verdicts) {
+    fmt::print("  {:<22}{}\n", "golden check", verdict_text(verdict));
+  }
   fmt::print("key fields\n");
   for (const KeyField& field : entry.key_fields) {
     std::string value = field.value;
@@ -66,7 +92,7 @@ void print_entry(const CacheEntry& entry) {
   }
 }
 
-ordered_json entry_json(const CacheEntry& entry) {
+ordered_json entry_json(const CacheEntry& entry, const std::vector<GoldenVerdict>& verdicts) {
   ordered_json object = to_json_object(EntryView{entry.info, traits_of(entry.info.spec), {}});
   auto fields = ordered_json::object();
   for (const KeyField& field : entry.key_fields) {
@@ -81,6 +107,10 @@ ordered_json entry_json(const CacheEntry& entry) {
   object["origin"] = entry.origin;
   object["signed"] = entry.is_signed;
   object["sha256"] = entry.sha256;
+  object["golden_checks"] = ordered_json::array();
+  for (const GoldenVerdict& verdict : verdicts) {
+    object["golden_checks"].push_back(verdict_json(verdict));
+  }
   object["problem"] = entry.problem.empty() ? ordered_json(nullptr) : ordered_json(entry.problem);
   return object;
 }
@@ -106,10 +136,14 @@ int show(const CacheCommand& options) {
       return fail(written.error(), json);
     }
   }
+  const auto verdicts = admin->verdicts(digest_from_hex(entry->info.key).value_or(Digest()));
+  if (!verdicts) {
+    return fail(verdicts.error(), json);
+  }
   if (json) {
-    fmt::print("{}\n", dump(entry_json(*entry)));
+    fmt::print("{}\n", dump(entry_json(*entry, *verdicts)));
   } else {
-    print_entry(*entry);
+    print_entry(*entry, *verdicts);
   }
   return entry->problem.empty() ? kGood : kProblem;
 }

@@ -3,16 +3,15 @@
 
 #include <algorithm>
 #include <charconv>
-#include <ctime>
 #include <functional>
 #include <limits>
 #include <span>
 
 #include <CLI/CLI.hpp>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/time_text.h"
 #include "codegen/family.h"
 #include "codegen/kernel_spec.h"
 
@@ -140,7 +139,7 @@ KernelTraits traits_of(std::string_view spec_name) {
 }
 
 std::string time_text(std::int64_t unix_s) {
-  return unix_s == 0 ? "-" : fmt::format("{:%Y-%m-%d %H:%M:%S}Z", fmt::gmtime(static_cast<std::time_t>(unix_s)));
+  return unix_s == 0 ? "-" : utc_text(unix_s);
 }
 
 std::string age_text(std::int64_t seconds) {

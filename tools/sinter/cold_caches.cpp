@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "codegen/random_tensors.h"
 #include "codegen/resolve.h"
-#include "tools/sinter/random_values.h"
 
 namespace sinter::cli {
 
@@ -33,9 +33,9 @@ Result<ColdCaches> ColdCaches::prepare(Runtime& runtime, int device_index) {
   SINTER_TRY(request.family, find_family("quantize"));
   SINTER_TRY_VOID(set_param(request, "k", kColumns));
   SINTER_TRY(caches.kernel_, runtime.get_kernel(device_index, request));
-  const std::vector<std::int64_t> rows{bytes / (2 * kColumns)};
+  const RowLayout rows{.of_groups = {bytes / (2 * kColumns)}};
   SINTER_TRY(const RandomTensors inputs, RandomTensors::inputs(caches.kernel_->spec(), rows, /*seed=*/1));
-  SINTER_TRY(caches.operands_, Operands::prepare(device, caches.kernel_->spec(), inputs.views(), inputs.infos()));
+  SINTER_TRY(caches.operands_, Operands::prepare(*device.driver, device.properties.ordinal, caches.kernel_->spec(), inputs.views()));
   return caches;
 }
 

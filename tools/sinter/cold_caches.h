@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "runtime/operands.h"
 #include "runtime/runtime.h"
-#include "tools/sinter/operands.h"
 
 namespace sinter::cli {
 

@@ -38,9 +38,10 @@ Result<Settings> settings_for(const CommonOptions& options) {
   return settings;
 }
 
-Result<std::unique_ptr<Runtime>> make_runtime(const CommonOptions& options, bool allow_unsafe_vskip) {
+Result<std::unique_ptr<Runtime>> make_runtime(const CommonOptions& options, RuntimeSwitches switches) {
   SINTER_TRY(Settings settings, settings_for(options));
-  return Runtime::create({std::move(settings), {}, allow_unsafe_vskip});
+  settings.golden_check = settings.golden_check || switches.golden_check;
+  return Runtime::create({std::move(settings), {}, switches.allow_unsafe_vskip});
 }
 
 }  // namespace sinter::cli

@@ -35,7 +35,13 @@ void add_common_options(CLI::App& command, CommonOptions& options);
 
 /// Settings from the environment with the command line's laid over. Errors: kInvalidRequest.
 Result<Settings> settings_for(const CommonOptions& options);
-Result<std::unique_ptr<Runtime>> make_runtime(const CommonOptions& options, bool allow_unsafe_vskip = false);
+
+/// What a command line may add to the settings.
+struct RuntimeSwitches {
+  bool allow_unsafe_vskip = false;
+  bool golden_check = false;  ///< On, whatever SINTER_GOLDEN_CHECK says.
+};
+Result<std::unique_ptr<Runtime>> make_runtime(const CommonOptions& options, RuntimeSwitches switches = {});
 
 /// Each adds one subcommand to `app`; when it is chosen, its exit code is stored in `status`.
 void add_run(CLI::App& app, int& status);

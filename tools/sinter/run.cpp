@@ -16,8 +16,8 @@
 #include <nlohmann/json.hpp>
 
 #include "codegen/resolve.h"
+#include "runtime/operands.h"
 #include "tools/sinter/command.h"
-#include "tools/sinter/operands.h"
 #include "tools/sinter/safetensors.h"
 
 namespace sinter::cli {
@@ -31,6 +31,7 @@ struct RunOptions {
   std::string arch, quant, tile, vskip;
   std::vector<std::string> params;  // NAME=VALUE
   bool allow_unsafe_vskip = false;
+  bool golden = false;
   int repeat = 5;
 };
 
@@ -41,7 +42,6 @@ struct RunReport {
   double launch_ms = 0;
   double tflops = 0;
   ReferenceReport reference;
-  std::vector<TensorInfo> outputs;
 };
 
 Result<KernelRequest> make_request(const RunOptions& options, std::span<const TensorInfo> tensors) {
@@ -88,10 +88,10 @@ Result<RunReport> run(Runtime& runtime, int device_index, const RunOptions& opti
   report.live_ns = live_nanoseconds(runtime, device_index, request);
 
   const Kernel& kernel = *report.kernel;
-  SINTER_TRY(Operands operands, Operands::prepare(runtime.device(device_index), kernel.spec(), file.tensors(), infos));
+  const Device& device = runtime.device(device_index);
+  SINTER_TRY(Operands operands, Operands::prepare(*device.driver, device.properties.ordinal, kernel.spec(), file.tensors()));
   SINTER_TRY(const double first_ms, operands.timed(kernel));
-  SINTER_TRY(const auto outputs, operands.fetch_outputs());
-  report.reference = kernel.spec().family->check_reference(kernel.spec(), file.tensors(), outputs, /*seed=*/1);
+  SINTER_TRY(report.reference, operands.judge(ReferenceEffort::kSample, /*seed=*/1));
 
   std::vector<double> times{first_ms};
   if (options.repeat > 1) {
@@ -104,9 +104,6 @@ Result<RunReport> run(Runtime& runtime, int device_index, const RunOptions& opti
   std::ranges::sort(times);
   report.launch_ms = times[times.size() / 2];
   report.tflops = kernel.spec().family->flops(kernel.spec(), file.tensors()) / (report.launch_ms * 1e9);
-  for (const TensorView& output : outputs) {
-    report.outputs.push_back(output.info);
-  }
   if (report.reference.ok && !options.output.empty()) {
     SINTER_TRY_VOID(operands.clear_outputs());
     SINTER_TRY([[maybe_unused]] const double ms, operands.timed(kernel));
@@ -134,10 +131,16 @@ void print_text(const RunOptions& options, const Device& device, const RunReport
   fmt::print("  choice   {}\n", report.first.choice);
   fmt::print("  code     {}; {} bytes of {}\n", origin_text(report), kernel.code().code.size(), code_format_name(kernel.code().format));
   fmt::print("  load     {:.3f} ms; asked again: live in {:.0f} ns\n", report.first.load_ms, report.live_ns);
+  if (!report.first.golden.empty()) {
+    fmt::print("  golden   {}\n", report.first.golden);
+  }
   fmt::print("  launch   {:.3f} ms (median of {}), {:.2f} TFLOPS\n", report.launch_ms, std::max(1, options.repeat - 1), report.tflops);
   fmt::print("  check    {} sampled elements against float64: relative error {:.2e} (allowed {:.0e}), largest difference {:.3g}: {}\n",
              reference.sampled, reference.relative_error, reference.allowed_relative_error, reference.max_abs_error,
              reference.ok ? "ok" : "WRONG");
+  if (!reference.first_wrong.empty()) {
+    fmt::print("  wrong    {}\n", reference.first_wrong);
+  }
   if (reference.ok && !options.output.empty()) {
     fmt::print("  wrote    {}\n", options.output);
   }
@@ -153,12 +156,14 @@ void print_json(const RunOptions& options, const Device& device, const RunReport
       {"choice", report.first.choice},
       {"code", {{"origin", code_origin_name(report.first.code)}, {"ms", report.first.code_ms}, {"backend", kernel.code().backend},
                 {"compiler", kernel.code().compiler}, {"bytes", kernel.code().code.size()}, {"compile_ms", kernel.code().compile_ms}}},
+      {"golden", report.first.golden.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(report.first.golden)},
       {"load_ms", report.first.load_ms},
       {"live_ns", report.live_ns},
       {"launch_ms", report.launch_ms},
       {"tflops", report.tflops},
       {"check", {{"ok", reference.ok}, {"sampled", reference.sampled}, {"relative_error", number(reference.relative_error)},
-                 {"allowed_relative_error", reference.allowed_relative_error}, {"max_abs_error", number(reference.max_abs_error)}}},
+                 {"allowed_relative_error", reference.allowed_relative_error}, {"max_abs_error", number(reference.max_abs_error)},
+                 {"first_wrong", reference.first_wrong.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(reference.first_wrong)}}},
       {"output", reference.ok && !options.output.empty() ? nlohmann::ordered_json(options.output) : nlohmann::ordered_json(nullptr)},
   };
   fmt::print("{}\n", object.dump(2));
@@ -174,7 +179,7 @@ int run_command(const RunOptions& options) {
   if (!file) {
     return fail(file.error(), json);
   }
-  auto runtime = make_runtime(options.common, options.allow_unsafe_vskip);
+  auto runtime = make_runtime(options.common, {.allow_unsafe_vskip = options.allow_unsafe_vskip, .golden_check = options.golden});
   if (!runtime) {
     return fail(runtime.error(), json);
   }
@@ -219,6 +224,7 @@ void add_run(CLI::App& app, int& status) {
   command->add_option("--param", options->params, "any other parameter of the family, NAME=VALUE")->type_name("NAME=VALUE");
   command->add_option("--repeat", options->repeat, "launches; the median of all but the first is printed (default: 5)")->check(CLI::Range(1, 1000000));
   command->add_flag("--allow-unsafe-vskip", options->allow_unsafe_vskip, "launch vskip kernels on devices that no sourced row calls safe");
+  command->add_flag("--golden", options->golden, "first the golden check of SINTER_GOLDEN_CHECK=on: a wrong kernel is refused, and its verdict kept in the cache");
   add_common_options(*command, options->common);
   command->callback([options, &status] { status = run_command(*options); });
 }

@@ -27,14 +27,6 @@ using nlohmann::json;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr std::size_t kLengthBytes = 8;
 
-struct DtypeRow {
-  std::string_view name;
-  std::size_t bytes;
-};
-constexpr std::array kDtypes = {DtypeRow{"BF16", 2}, DtypeRow{"F16", 2}, DtypeRow{"F32", 4}, DtypeRow{"F64", 8}, DtypeRow{"F8_E4M3", 1},
-                                DtypeRow{"F8_E5M2", 1}, DtypeRow{"I8", 1}, DtypeRow{"I16", 2}, DtypeRow{"I32", 4}, DtypeRow{"I64", 8},
-                                DtypeRow{"U8", 1}, DtypeRow{"U16", 2}, DtypeRow{"U32", 4}, DtypeRow{"U64", 8}, DtypeRow{"BOOL", 1}};
-
 Error bad_file(const std::string& path, std::string_view why) {
   return make_error(ErrorCode::kInvalidRequest, fmt::format("'{}' is not a valid safetensors file: {}", path, why));
 }
@@ -117,11 +109,6 @@ SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&&) noexcept = defaul
 SafetensorsFile::~SafetensorsFile() = default;
 
 std::span<const TensorView> SafetensorsFile::tensors() const { return state_->tensors; }
-
-std::size_t dtype_bytes(std::string_view dtype) {
-  const auto it = std::ranges::find(kDtypes, dtype, &DtypeRow::name);
-  return it == kDtypes.end() ? 0 : it->bytes;
-}
 
 Result<SafetensorsFile> SafetensorsFile::parse(std::span<const std::byte> bytes, const std::string& path) {
   if (bytes.size() < kLengthBytes) {

@@ -13,12 +13,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "codegen/families/tensors.h"
 #include "codegen/family.h"
 
 namespace sinter {
-
-/// Bytes of one element, or 0 for a dtype that is not known: BF16, F16, F32, F64, F8_E4M3, F8_E5M2, I8 to I64, U8 to U64, BOOL.
-std::size_t dtype_bytes(std::string_view dtype);
 
 /// A mapped file. The views point into it and live as long.
 class SafetensorsFile {

@@ -10,8 +10,8 @@
 #include <fmt/format.h>
 
 #include "base/digest.h"
+#include "codegen/random_tensors.h"
 #include "tools/sinter/command.h"
-#include "tools/sinter/random_values.h"
 #include "tools/sinter/safetensors.h"
 
 namespace sinter::cli {

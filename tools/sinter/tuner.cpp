@@ -13,12 +13,12 @@
 #include <fmt/format.h>
 
 #include "base/cpu_count.h"
+#include "codegen/random_tensors.h"
 #include "codegen/resolve.h"
 #include "runtime/caps/tuning_device.h"
+#include "runtime/operands.h"
 #include "runtime/version.h"
 #include "tools/sinter/cold_caches.h"
-#include "tools/sinter/operands.h"
-#include "tools/sinter/random_values.h"
 
 namespace sinter::cli {
 
@@ -47,7 +47,7 @@ class Tuner {
   Result<void> list_candidates();
   void build();
   void build(Candidate& candidate) const;
-  Result<void> check(Operands& operands, const RandomTensors& inputs);
+  Result<void> check(Operands& operands);
   Result<void> measure(const Operands& operands);
   Result<double> sample(const Operands& operands, const Kernel& kernel, ColdCaches& caches) const;
   TuningOutcome outcome(const std::vector<std::int64_t>& rows_of_groups);
@@ -120,21 +120,19 @@ void Tuner::build() {
   work();
 }
 
-Result<void> Tuner::check(Operands& operands, const RandomTensors& inputs) {
+Result<void> Tuner::check(Operands& operands) {
   for (Candidate& candidate : candidates_) {
     if (candidate.kernel == nullptr) {
       continue;
     }
-    SINTER_TRY_VOID(operands.poison_outputs());
+    SINTER_TRY_VOID(operands.reset_outputs());
     SINTER_TRY_VOID(operands.launch(*candidate.kernel));
-    SINTER_TRY_VOID(device_.driver->synchronize(device_.properties.ordinal));
-    SINTER_TRY(const auto outputs, operands.fetch_outputs());
-    const ReferenceReport report = candidate.spec.family->check_reference(candidate.spec, inputs.views(), outputs, options_.seed);
+    SINTER_TRY(const ReferenceReport report, operands.judge(ReferenceEffort::kSample, options_.seed));
     candidate.result.relative_error = std::isfinite(report.relative_error) ? std::round(1e6 * report.relative_error) / 1e6 : 1;
     if (!report.ok) {
       any_wrong_ = true;
-      candidate.result.problem = fmt::format("wrong: relative error {:.2e} against float64, allowed {:.0e}", report.relative_error,
-                                             report.allowed_relative_error);
+      candidate.result.problem = fmt::format("wrong: relative error {:.2e} against float64, allowed {:.0e}{}{}", report.relative_error,
+                                             report.allowed_relative_error, report.first_wrong.empty() ? "" : "; ", report.first_wrong);
     }
   }
   return {};
@@ -214,10 +212,10 @@ Result<TuningOutcome> Tuner::run(const std::vector<std::int64_t>& rows_of_groups
   SINTER_TRY_VOID(list_candidates());
   on_step_(fmt::format("building {} candidates", candidates_.size()));
   build();
-  SINTER_TRY(const RandomTensors inputs, RandomTensors::inputs(chosen_, rows_of_groups, options_.seed));
-  SINTER_TRY(Operands operands, Operands::prepare(device_, chosen_, inputs.views(), inputs.infos()));
+  SINTER_TRY(const RandomTensors inputs, RandomTensors::inputs(chosen_, {.of_groups = rows_of_groups}, options_.seed));
+  SINTER_TRY(Operands operands, Operands::prepare(*device_.driver, device_.properties.ordinal, chosen_, inputs.views()));
   on_step_("checking each against float64");
-  SINTER_TRY_VOID(check(operands, inputs));
+  SINTER_TRY_VOID(check(operands));
   if (std::ranges::none_of(candidates_, [](const Candidate& candidate) { return candidate.result.problem.empty(); })) {
     const TuningCandidate& first = candidates_.front().result;
     return make_error(ErrorCode::kUnsupported, fmt::format("no candidate can be timed; {}: {}", to_string(first.choice), first.problem));

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/sinter/random_values.h"
+#include "codegen/random_tensors.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 
 #include <fmt/format.h>
 
 #include "base/digest.h"
-#include "tools/sinter/safetensors.h"
+#include "codegen/families/tensors.h"
 
-namespace sinter::cli {
+namespace sinter {
 
 namespace {
 
@@ -57,20 +58,12 @@ std::vector<std::byte> fill(std::size_t count, Make&& make) {
 // Elements of a large tensor after which it repeats itself: a prime, so that no row of a matrix equals the one below.
 constexpr std::size_t kPeriod = 16'777'259;
 
-std::size_t element_count(const TensorInfo& info) {
-  std::size_t count = 1;
-  for (const std::int64_t side : info.shape) {
-    count *= static_cast<std::size_t>(side);
-  }
-  return count;
-}
-
-std::vector<std::byte> offsets_of(std::span<const std::int64_t> rows_of_groups) {
-  std::vector<std::byte> bytes(4 * (rows_of_groups.size() + 1));
-  std::int32_t sum = 0;
-  for (std::size_t g = 0; g <= rows_of_groups.size(); ++g) {
+std::vector<std::byte> offsets_of(const RowLayout& layout) {
+  std::vector<std::byte> bytes(4 * (layout.of_groups.size() + 1));
+  auto sum = static_cast<std::int32_t>(layout.before);
+  for (std::size_t g = 0; g <= layout.of_groups.size(); ++g) {
     std::memcpy(bytes.data() + 4 * g, &sum, 4);
-    sum += g < rows_of_groups.size() ? static_cast<std::int32_t>(rows_of_groups[g]) : 0;
+    sum += g < layout.of_groups.size() ? static_cast<std::int32_t>(layout.of_groups[g]) : 0;
   }
   return bytes;
 }
@@ -110,26 +103,33 @@ std::vector<std::byte> random_elements(const std::string& dtype, std::size_t cou
   return {};
 }
 
-Result<RandomTensors> RandomTensors::inputs(const KernelSpec& spec, std::span<const std::int64_t> rows_of_groups, std::uint64_t seed) {
-  std::int64_t rows = 0;
-  for (const std::int64_t count : rows_of_groups) {
-    rows += count;
+std::int64_t RowLayout::rows() const { return std::accumulate(of_groups.begin(), of_groups.end(), before + after); }
+
+std::vector<TensorInfo> RandomTensors::describe(const KernelSpec& spec, std::int64_t rows, std::int64_t matrices) {
+  std::vector<TensorInfo> infos = spec.family->inputs(spec, rows);
+  const std::vector<TensorInfo> outputs = spec.family->outputs(spec, infos);
+  for (TensorInfo& info : infos) {
+    const bool has_matrices = info.shape.size() == 3 && find_tensor(outputs, info.name) == nullptr;
+    if (has_matrices && matrices > 0) {
+      info.shape[0] = std::min(info.shape[0], matrices);
+    }
   }
+  return infos;
+}
+
+Result<RandomTensors> RandomTensors::inputs(const KernelSpec& spec, const RowLayout& layout, std::uint64_t seed, std::int64_t matrices) {
   RandomTensors tensors;
-  tensors.infos_ = spec.family->inputs(spec, rows);
-  for (const TensorInfo& info : tensors.infos_) {
-    std::vector<std::byte> bytes = info.name == "row_offsets" ? offsets_of(rows_of_groups)
-                                                              : repeated_elements(info, seed ^ checksum64(as_bytes(info.name)));
+  for (TensorInfo& info : describe(spec, layout.rows(), matrices)) {
+    std::vector<std::byte> bytes =
+        info.name == "row_offsets" ? offsets_of(layout) : repeated_elements(info, seed ^ checksum64(as_bytes(info.name)));
     if (bytes.size() != tensor_bytes(info)) {
       return make_error(ErrorCode::kInvalidRequest,
                         fmt::format("{}: '{}' of this mode is a tensor of {}, which cannot be made up", spec.family->name(), info.name, info.dtype));
     }
     tensors.bytes_.push_back(std::move(bytes));
-    tensors.views_.push_back({info, tensors.bytes_.back().data(), tensors.bytes_.back().size()});
+    tensors.views_.push_back({std::move(info), tensors.bytes_.back().data(), tensors.bytes_.back().size()});
   }
   return tensors;
 }
 
-std::size_t tensor_bytes(const TensorInfo& info) { return element_count(info) * dtype_bytes(info.dtype); }
-
-}  // namespace sinter::cli
+}  // namespace sinter
