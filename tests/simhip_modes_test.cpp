@@ -23,8 +23,10 @@ using testing::message;
 using testing::Params;
 using testing::SimulatedAmd;
 
+using Offsets = std::vector<std::int32_t>;
+
 // The last group but one has two tiles of rows, the first none. Rows 0, 1 and the last four are no group's.
-const std::vector<std::int32_t> kOffsets{2, 2, 9, 149, 150};
+const Offsets kOffsets{2, 2, 9, 149, 150};
 constexpr std::int64_t kGroups = 4, kRows = 154;
 
 // Rounding to bf16 alone is about 1.7e-3 in this norm, to fp16 2e-4; fp32 sums in another order are far below.
@@ -33,10 +35,20 @@ constexpr double kAllowedBf16 = 2.5e-3, kAllowedFp16 = 4e-4, kAllowedFp32 = 1e-5
 std::size_t size(std::int64_t value) { return static_cast<std::size_t>(value); }
 
 /// The group of a row, if it has one.
-std::optional<std::int64_t> group_of(std::int64_t row) {
-  const auto above = std::ranges::upper_bound(kOffsets, row);
-  if (above == kOffsets.begin() || above == kOffsets.end()) return std::nullopt;
-  return above - kOffsets.begin() - 1;
+std::optional<std::int64_t> group_of(const Offsets& offsets, std::int64_t row) {
+  const auto above = std::ranges::upper_bound(offsets, row);
+  if (above == offsets.begin() || above == offsets.end()) return std::nullopt;
+  return above - offsets.begin() - 1;
+}
+
+/// Offsets as kernels take them: none outside of the rows, none below the one before.
+Offsets clamped(Offsets offsets, std::int64_t rows) {
+  std::int32_t highest = 0;
+  for (std::int32_t& offset : offsets) {
+    highest = std::max(highest, std::clamp<std::int32_t>(offset, 0, static_cast<std::int32_t>(rows)));
+    offset = highest;
+  }
+  return offsets;
 }
 
 enum class Type { kBf16, kFp16, kE4m3 };
@@ -72,9 +84,9 @@ class Operand {
   }
 
   /// Makes NaN of the rows of no group: whoever adds one of their elements to anything finds out.
-  void poison_rows_of_no_group(std::int64_t columns) {
+  void poison_rows_of_no_group(const Offsets& offsets, std::int64_t columns) {
     for (std::int64_t i = 0; i < std::ssize(values_); ++i) {
-      if (!group_of(i / columns)) std::memset(&bytes_[size(i * width_)], 0x7f, size(width_));
+      if (!group_of(offsets, i / columns)) std::memset(&bytes_[size(i * width_)], 0x7f, size(width_));
     }
   }
 
@@ -90,8 +102,8 @@ class Operand {
 /// The matrices of all groups on the device, as one tensor or as an array of pointers to as many allocations.
 class Matrices {
  public:
-  Matrices(const SimulatedAmd& amd, const std::vector<std::uint8_t>& bytes, bool is_separate) {
-    const std::size_t each = is_separate ? bytes.size() / size(kGroups) : bytes.size();
+  Matrices(const SimulatedAmd& amd, const std::vector<std::uint8_t>& bytes, std::int64_t groups, bool is_separate) {
+    const std::size_t each = is_separate ? bytes.size() / size(groups) : bytes.size();
     for (std::size_t at = 0; at < bytes.size(); at += each) {
       parts_.push_back(amd.upload(std::as_bytes(std::span(bytes).subspan(at, each))));
       pointers_.push_back(parts_.back()->data());
@@ -168,7 +180,7 @@ class Gemm {
         type_(grouped_gemm::is_fp8(spec) ? Type::kE4m3 : wide_), a_(type_, kRows * k_, random_),
         b_(type_, kGroups * n_ * k_, random_), bias_(wide_, kGroups * n_, random_), a_scale_(size(kRows)),
         b_scale_(size(kGroups * n_)) {
-    a_.poison_rows_of_no_group(k_);
+    a_.poison_rows_of_no_group(kOffsets, k_);
     std::uniform_real_distribution<float> scale(0.001F, 0.01F);
     std::ranges::generate(a_scale_, [&] { return scale(random_); });
     std::ranges::generate(b_scale_, [&] { return scale(random_); });
@@ -179,7 +191,7 @@ class Gemm {
   std::vector<std::uint16_t> run(const SimulatedAmd& amd, const Kernel& kernel) const {
     const auto a = amd.upload(a_.bytes()), offsets = amd.upload(kOffsets), bias = amd.upload(bias_.bytes());
     const auto a_scale = amd.upload(a_scale_), b_scale = amd.upload(b_scale_);
-    const Matrices b(amd, b_.bytes(), spec_[grouped_gemm::kTensors] == grouped_gemm::kTensorsSeparate);
+    const Matrices b(amd, b_.bytes(), kGroups, spec_[grouped_gemm::kTensors] == grouped_gemm::kTensorsSeparate);
     std::vector<std::uint16_t> d(size(kRows * columns_), kUntouched);
     const auto device_d = amd.upload(d);
     launch(amd, kernel,
@@ -194,7 +206,7 @@ class Gemm {
   double error(const std::vector<std::uint16_t>& d) const {
     Norm norm;
     for (std::int64_t i = 0; i < std::ssize(d); ++i) {
-      const auto group = group_of(i / columns_);
+      const auto group = group_of(kOffsets, i / columns_);
       if (group) {
         norm.add(wide_ == Type::kFp16 ? fp16_to_double(d[size(i)]) : bf16_to_double(d[size(i)]),
                  expected(i / columns_, i % columns_, *group));
@@ -250,35 +262,36 @@ class Wgrad {
  public:
   static constexpr float kBefore = 0.75F;
 
-  explicit Wgrad(const KernelSpec& spec)
-      : spec_(spec), n_(spec[grouped_wgrad::kN]), k_(spec[grouped_wgrad::kK]),
-        type_(spec[grouped_wgrad::kDtype] == grouped_wgrad::kDtypeFp16 ? Type::kFp16 : Type::kBf16),
-        dy_(type_, kRows * n_, random_), x_(type_, kRows * k_, random_) {
-    dy_.poison_rows_of_no_group(n_);
-    x_.poison_rows_of_no_group(k_);
+  Wgrad(const KernelSpec& spec, Offsets offsets, std::int64_t rows)
+      : spec_(spec), n_(spec[grouped_wgrad::kN]), k_(spec[grouped_wgrad::kK]), groups_(spec[grouped_wgrad::kGroups]),
+        rows_(rows), type_(spec[grouped_wgrad::kDtype] == grouped_wgrad::kDtypeFp16 ? Type::kFp16 : Type::kBf16),
+        offsets_(std::move(offsets)), starts_(clamped(offsets_, rows)), dy_(type_, rows * n_, random_),
+        x_(type_, rows * k_, random_) {
+    dy_.poison_rows_of_no_group(starts_, n_);
+    x_.poison_rows_of_no_group(starts_, k_);
   }
 
   double allowed() const { return is_float() ? kAllowedFp32 : type_ == Type::kFp16 ? kAllowedFp16 : kAllowedBf16; }
 
   std::vector<std::uint8_t> run(const SimulatedAmd& amd, const Kernel& kernel) const {
-    const auto dy = amd.upload(dy_.bytes()), x = amd.upload(x_.bytes()), offsets = amd.upload(kOffsets);
-    std::vector<std::uint8_t> before(size(kGroups * n_ * k_ * width()), 0x5a);
+    const auto dy = amd.upload(dy_.bytes()), x = amd.upload(x_.bytes()), offsets = amd.upload(offsets_);
+    std::vector<std::uint8_t> before(size(groups_ * n_ * k_ * width()), 0x5a);
     for (std::size_t i = 0; adds() && i < before.size(); i += sizeof kBefore)
       std::memcpy(&before[i], &kBefore, sizeof kBefore);
-    const Matrices dw(amd, before, spec_[grouped_wgrad::kTensors] == grouped_wgrad::kTensorsSeparate);
+    const Matrices dw(amd, before, groups_, spec_[grouped_wgrad::kTensors] == grouped_wgrad::kTensorsSeparate);
     launch(amd, kernel,
-           GroupedWgradArgs{dy->data(), x->data(), dw.data(), static_cast<const int*>(offsets->data()), kRows});
+           GroupedWgradArgs{dy->data(), x->data(), dw.data(), static_cast<const int*>(offsets->data()), rows_});
     return dw.download();
   }
 
   /// Of the worst group.
   double error(const std::vector<std::uint8_t>& dw) const {
     double worst = 0;
-    for (std::int64_t group = 0; group < kGroups; ++group) {
+    for (std::int64_t group = 0; group < groups_; ++group) {
       Norm norm;
       for (std::int64_t i = 0; i < n_ * k_; ++i) {
         double sum = 0;
-        for (std::int64_t row = kOffsets[size(group)]; row < kOffsets[size(group + 1)]; ++row)
+        for (std::int64_t row = starts_[size(group)]; row < starts_[size(group + 1)]; ++row)
           sum += dy_[row * n_ + i / k_] * x_[row * k_ + i % k_];
         norm.add(element(dw, group * n_ * k_ + i), sum);
       }
@@ -301,18 +314,19 @@ class Wgrad {
   }
 
   const KernelSpec spec_;
-  std::int64_t n_, k_;
+  std::int64_t n_, k_, groups_, rows_;
   Type type_;
+  Offsets offsets_, starts_;
   std::mt19937 random_{11};
   Operand dy_, x_;
 };
 
 const Params kWgradSizes = {{"n", "184"}, {"k", "136"}, {"groups", "4"}};
 
-void check_wgrad(SimulatedAmd& amd, const Params& params) {
+void check_wgrad(SimulatedAmd& amd, const Params& params, const Offsets& offsets = kOffsets) {
   const Kernel& kernel = amd.kernel("grouped_wgrad", params);
   CAPTURE(kernel.name());
-  const Wgrad wgrad(kernel.spec());
+  const Wgrad wgrad(kernel.spec(), offsets, kRows);
   const std::vector<std::uint8_t> dw = wgrad.run(amd, kernel);
   CHECK(wgrad.error(dw) < wgrad.allowed());
   CHECK(wgrad.run(amd, kernel) == dw);
@@ -356,6 +370,27 @@ TEST_CASE("the weight gradient on a simulated device agrees with float64, and is
                                                 {{"output", "same"}, {"dtype", "fp16"}, {"tile", "64x64x64"}}}) {
     check_wgrad(amd, with(kWgradSizes, mode));
   }
+}
+
+TEST_CASE("modes of the grouped GEMM on a simulated device take the smallest sizes") {
+  SimulatedAmd amd;
+  check_gemm(amd, {{"n", "8"}, {"k", "8"}, {"groups", "4"}, {"b_layout", "kn"}});
+  check_gemm(amd, {{"n", "16"}, {"k", "8"}, {"groups", "4"}, {"epilogue", "swiglu"}});
+}
+
+TEST_CASE("the weight gradient on a simulated device takes more groups than threads, and offsets that are no such") {
+  SimulatedAmd amd;
+  const Params sizes = {{"n", "8"}, {"k", "8"}, {"groups", "300"}};
+  Offsets offsets(301);
+  for (std::size_t i = 0; i < offsets.size(); ++i) offsets[i] = static_cast<std::int32_t>(i / 2);
+  offsets[40] = 60;
+  offsets[99] = -5;
+  offsets[280] = 1 << 30;
+  check_wgrad(amd, sizes, offsets);
+  // The largest of all so far and a smaller one, 256 groups later, are one thread's.
+  offsets[20] = 145;
+  offsets[280] = 140;
+  check_wgrad(amd, with(sizes, {{"output", "f32"}}), offsets);
 }
 
 // Not by default, since they compile some hundred kernels: test-simhip "[.every-tile]".
