@@ -100,20 +100,19 @@ class NvrtcBackend final : public Backend {
     }
     // Version alone does not tell updates apart. The PTX names the front end's build, the cubin that of ptxas.
     const int number = find_arch(info_.archs.front())->compute_capability;
-    std::vector<std::vector<std::byte>> outputs;
-    for (const auto& [kind, product] : {std::pair("compute", RtcProduct::kPtx), std::pair("sm", RtcProduct::kCode)}) {
-      protocol::CompileRequest request;
-      request.source = kProbeSource;
-      request.entry = kProbeEntry;
-      RtcOutput output =
-          compile_rtc(nvrtc_.program, request, {fmt::format("--gpu-architecture={}_{}", kind, number)}, product);
-      if (!output.error.empty()) {
-        return make_error(ErrorCode::kCompilerUnavailable,
-                          fmt::format("{} (NVRTC {}) fails to compile a test kernel: {} {}", library.path(),
-                                      info_.version, output.error, output.log));
-      }
-      outputs.push_back(std::move(output.code));
+    RtcOutput output = compile_probe(fmt::format("sm_{}", number), RtcProduct::kCodeAndPtx);
+    if (output.error.empty() && output.ptx.empty()) {
+      RtcOutput again = compile_probe(fmt::format("compute_{}", number), RtcProduct::kPtx);
+      output.ptx = std::move(again.code);
+      output.error = std::move(again.error);
+      output.log = std::move(again.log);
     }
+    if (!output.error.empty()) {
+      return make_error(ErrorCode::kCompilerUnavailable,
+                        fmt::format("{} (NVRTC {}) fails to compile a test kernel: {} {}", library.path(),
+                                    info_.version, output.error, output.log));
+    }
+    const std::vector<std::vector<std::byte>> outputs = {std::move(output.ptx), std::move(output.code)};
     info_.identity = fmt::format("nvrtc {} {}", info_.version, probe_digest(outputs));
     return {};
   }
@@ -156,6 +155,13 @@ class NvrtcBackend final : public Backend {
   }
 
  private:
+  RtcOutput compile_probe(const std::string& arch, RtcProduct product) {
+    protocol::CompileRequest request;
+    request.source = kProbeSource;
+    request.entry = kProbeEntry;
+    return compile_rtc(nvrtc_.program, request, {"--gpu-architecture=" + arch}, product);
+  }
+
   NvrtcLibrary nvrtc_;
   protocol::BackendInfo info_;
 };

@@ -72,6 +72,9 @@ RtcOutput compile_rtc(const RtcFunctions& functions, const protocol::CompileRequ
   using Bytes = std::vector<std::byte>;
   output.code = product == RtcProduct::kPtx ? get_bytes<Bytes>(handle, functions.ptx_size, functions.ptx)
                                             : get_bytes<Bytes>(handle, functions.code_size, functions.code);
+  if (product == RtcProduct::kCodeAndPtx) {
+    output.ptx = get_bytes<Bytes>(handle, functions.ptx_size, functions.ptx);
+  }
   if (output.code.empty()) {
     output.error = "the compiler reported success and gave no code";
   }

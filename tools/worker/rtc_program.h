@@ -35,9 +35,10 @@ struct RtcOutput {
   std::string error;  ///< Empty: it compiled.
   std::string log;
   std::vector<std::byte> code;
+  std::vector<std::byte> ptx;  ///< Of kCodeAndPtx, unless the library keeps none beside code.
 };
 
-enum class RtcProduct { kCode, kPtx };
+enum class RtcProduct { kCode, kPtx, kCodeAndPtx };
 
 /// Compiles `request` with exactly `options`.
 RtcOutput compile_rtc(const RtcFunctions& functions, const protocol::CompileRequest& request,
