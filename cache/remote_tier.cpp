@@ -2,14 +2,12 @@
 #include "cache/remote_tier.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <random>
-#include <system_error>
+#include <thread>
 #include <utility>
 
-#include "base/blocked_signals.h"
 #include "cache/remote_entry.h"
 #include "cache/remote_url.h"
 
@@ -81,7 +79,7 @@ RemoteLease RemoteTier::hold(const CacheKey& key, std::string token) {
   state->token = std::move(token);
   const std::lock_guard lock(mutex_);
   leases_.push_back(state);
-  start_thread();
+  wake_thread();
   return RemoteLease(this, std::move(state));
 }
 
@@ -96,8 +94,7 @@ RemoteTier::RemoteTier(RemoteOptions options, std::shared_ptr<const RowSignature
                        std::function<void(std::string)> on_problem)
     : options_(std::move(options)),
       signatures_(std::move(signatures)),
-      on_problem_(std::move(on_problem)),
-      process_(current_process()) {
+      on_problem_(std::move(on_problem)) {
   auto url = parse_remote_url(options_.url);
   if (!url) {
     report(fmt::format("there is no remote cache: {}", url.error().message));
@@ -115,9 +112,8 @@ RemoteTier::RemoteTier(RemoteOptions options, std::shared_ptr<const RowSignature
 }
 
 RemoteTier::~RemoteTier() {
-  if (process_ != current_process()) {
-    (void)thread_.release();  // The thread and the helper stayed with the parent.
-    (void)client_.release();
+  if (thread_.is_inherited()) {
+    (void)client_.release();  // The helper stayed with the parent.
     return;
   }
   {
@@ -126,12 +122,8 @@ RemoteTier::~RemoteTier() {
     stop_at_ = Clock::now() + kDrainLimit;
   }
   changed_->notify_all();
-  if (thread_ != nullptr) {
-    thread_->join();
-  }
+  thread_.join();
 }
-
-int RemoteTier::current_process() { return static_cast<int>(::getpid()); }
 
 std::optional<remote::Answer> RemoteTier::ask(const remote::Request& request, RemoteBreaker& breaker,
                                               milliseconds limit) {
@@ -242,7 +234,7 @@ void RemoteTier::report(std::string_view problem) { on_problem_(printable(proble
 // --- The thread ---
 
 void RemoteTier::add_job(Job job) {
-  if (process_ != current_process()) {
+  if (thread_.is_inherited()) {
     return;
   }
   const std::lock_guard lock(mutex_);
@@ -257,25 +249,13 @@ void RemoteTier::add_job(Job job) {
   }
   queued_bytes_ += job.row ? job.bytes : 0;
   jobs_.push_back(std::move(job));
-  start_thread();
+  wake_thread();
 }
 
-void RemoteTier::start_thread() {
-  if (is_running_) {
-    changed_->notify_one();
-    return;
-  }
-  if (thread_ != nullptr) {
-    thread_->join();  // It has nothing left to do but return.
-    thread_.reset();
-  }
-  const BlockedSignals blocked;
-  try {
-    thread_ = std::make_unique<std::thread>([this] { loop(); });
-    is_running_ = true;
-  } catch (const std::system_error&) {
-    // No thread is to be had: nothing is written until there is one, and leases end by themselves.
-  }
+void RemoteTier::wake_thread() {
+  // If no thread is to be had, nothing is written until there is one, and leases end by themselves.
+  thread_.start([this] { loop(); });
+  changed_->notify_one();
 }
 
 void RemoteTier::loop() {
@@ -312,7 +292,7 @@ void RemoteTier::loop() {
       renew_at = Clock::now() + kRenewEvery;
     }
   }
-  is_running_ = false;
+  thread_.leave();
 }
 
 void RemoteTier::do_job(const Job& job, milliseconds limit) {

@@ -15,10 +15,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "base/fork_safe_condition.h"
+#include "base/lingering_thread.h"
 #include "base/remote_protocol.h"
 #include "cache/entry_row.h"
 #include "cache/remote_breaker.h"
@@ -78,15 +78,14 @@ class RemoteTier {
     std::shared_ptr<RemoteLease::State> lease;  // To be released.
   };
 
-  bool is_usable() const { return client_ != nullptr && process_ == current_process(); }
-  static int current_process();
+  bool is_usable() const { return client_ != nullptr && !thread_.is_inherited(); }
   std::optional<remote::Answer> ask(const remote::Request& request, RemoteBreaker& breaker,
                                     std::chrono::milliseconds limit);
   bool may_lease();
   RemoteLease hold(const CacheKey& key, std::string token);
   void release(std::shared_ptr<RemoteLease::State> lease);
   void add_job(Job job);
-  void start_thread();  // REQUIRES: mutex_ is held.
+  void wake_thread();  // REQUIRES: mutex_ is held.
   void loop();
   void do_job(const Job& job, std::chrono::milliseconds limit);
   void renew_leases(const std::vector<std::shared_ptr<RemoteLease::State>>& leases);
@@ -95,7 +94,6 @@ class RemoteTier {
   const RemoteOptions options_;
   const std::shared_ptr<const RowSignatures> signatures_;
   const std::function<void(std::string)> on_problem_;
-  const int process_;  // The pid that made it.
   std::string host_;
   std::unique_ptr<RemoteClient> client_;  // Null: the options were of no use, which was reported.
   RemoteBreaker reads_, writes_;  // Apart: a user who may not write can read all the same.
@@ -108,9 +106,8 @@ class RemoteTier {
   std::size_t queued_bytes_ = 0;
   std::vector<std::shared_ptr<RemoteLease::State>> leases_;  // Held: to be renewed.
   bool stop_ = false;
-  bool is_running_ = false;
   Clock::time_point stop_at_{};  // Once stop_ is set: when the thread must be done.
-  std::unique_ptr<std::thread> thread_;
+  LingeringThread thread_;
 };
 
 }  // namespace sinter

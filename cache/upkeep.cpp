@@ -7,11 +7,9 @@
 
 #include <algorithm>
 #include <ctime>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#include "base/blocked_signals.h"
 #include "cache/row_columns.h"
 #include "cache/schema.h"
 
@@ -66,11 +64,10 @@ class CollectorLock {
 
 Upkeep::Upkeep(ConnectionPool& pool, CacheLimits limits, std::shared_ptr<UsageCounters> usage,
                std::function<void(std::string)> on_problem)
-    : pool_(pool), limits_(limits), on_problem_(std::move(on_problem)), process_(getpid()), usage_(std::move(usage)) {}
+    : pool_(pool), limits_(limits), on_problem_(std::move(on_problem)), usage_(std::move(usage)) {}
 
 Upkeep::~Upkeep() {
-  if (process_ != getpid()) {
-    (void)thread_.release();  // The thread stayed with the parent.
+  if (thread_.is_inherited()) {
     return;
   }
   {
@@ -78,15 +75,13 @@ Upkeep::~Upkeep() {
     stop_ = true;
   }
   changed_->notify_all();
-  if (thread_ != nullptr) {
-    thread_->join();
-  }
+  thread_.join();
   (void)stamp(work_.used, kLastWait);
   (void)usage_.flush(pool_, kLastWait);
 }
 
 void Upkeep::note_use(const Digest& key) {
-  if (process_ != getpid()) {
+  if (thread_.is_inherited()) {
     return;
   }
   std::lock_guard lock(mutex_);
@@ -94,21 +89,21 @@ void Upkeep::note_use(const Digest& key) {
     work_.used.insert(key);
   }
   if (work_.used.size() > 1) {
-    start_thread();
+    wake_thread();
   }
 }
 
 void Upkeep::note_count() {
-  if (process_ != getpid() || !usage_.is_due()) {
+  if (thread_.is_inherited() || !usage_.is_due()) {
     return;
   }
   std::lock_guard lock(mutex_);
   work_.count = true;
-  start_thread();
+  wake_thread();
 }
 
 void Upkeep::note_store(std::int64_t bytes, int log_pages) {
-  if (process_ != getpid()) {
+  if (thread_.is_inherited()) {
     return;
   }
   std::lock_guard lock(mutex_);
@@ -121,26 +116,14 @@ void Upkeep::note_store(std::int64_t bytes, int log_pages) {
   }
   work_.checkpoint = work_.checkpoint || log_pages >= kCheckpointPages;
   if (!work_.is_empty()) {
-    start_thread();
+    wake_thread();
   }
 }
 
-void Upkeep::start_thread() {
-  if (is_running_) {
-    changed_->notify_one();
-    return;
-  }
-  if (thread_ != nullptr) {
-    thread_->join();  // It has nothing left to do but return.
-    thread_.reset();
-  }
-  const BlockedSignals blocked;
-  try {
-    thread_ = std::make_unique<std::thread>([this] { loop(); });
-    is_running_ = true;
-  } catch (const std::system_error&) {
-    // No thread is to be had: the log is folded in by its writers when it gets long, the rest waits.
-  }
+void Upkeep::wake_thread() {
+  // If no thread is to be had, the log is folded in by its writers when it gets long, and the rest waits.
+  thread_.start([this] { loop(); });
+  changed_->notify_one();
 }
 
 void Upkeep::loop() {
@@ -157,7 +140,7 @@ void Upkeep::loop() {
     do_work(work);
     lock.lock();
   }
-  is_running_ = false;
+  thread_.leave();
 }
 
 void Upkeep::do_work(const Work& work) {

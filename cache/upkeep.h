@@ -12,10 +12,10 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 
 #include "base/digest.h"
 #include "base/fork_safe_condition.h"
+#include "base/lingering_thread.h"
 #include "cache/connection_pool.h"
 #include "cache/gc.h"
 #include "cache/usage_log.h"
@@ -50,7 +50,7 @@ class Upkeep {
     bool is_empty() const { return used.empty() && !checkpoint && !collect && !count; }
   };
 
-  void start_thread();  // REQUIRES: mutex_ is held.
+  void wake_thread();  // REQUIRES: mutex_ is held.
   void loop();
   void do_work(const Work& work);
   void collect();
@@ -59,17 +59,15 @@ class Upkeep {
   ConnectionPool& pool_;
   const CacheLimits limits_;
   const std::function<void(std::string)> on_problem_;
-  const int process_;  // The pid that made it.
   UsageLog usage_;     // Flushed by the thread, and at the end when there is none.
 
   std::mutex mutex_;  // Guards what follows; held for moments.
   ForkSafeCondition changed_;
   Work work_;
   bool stop_ = false;
-  bool is_running_ = false;
   bool has_stored_ = false;
   std::int64_t stores_ = 0, stored_bytes_ = 0;  // Since the limits were looked at.
-  std::unique_ptr<std::thread> thread_;
+  LingeringThread thread_;
 };
 
 }  // namespace sinter

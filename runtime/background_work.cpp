@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/background_work.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <exception>
-#include <system_error>
 #include <utility>
-
-#include "base/blocked_signals.h"
 
 namespace sinter {
 
@@ -19,14 +14,10 @@ constexpr std::chrono::seconds kLinger{2};
 
 }  // namespace
 
-BackgroundWork::BackgroundWork(std::size_t max_threads)
-    : max_threads_(std::max<std::size_t>(max_threads, 1)), process_(getpid()), threads_(max_threads_), is_free_(max_threads_, true) {}
+BackgroundWork::BackgroundWork(std::size_t max_threads) : threads_(std::max<std::size_t>(max_threads, 1)) {}
 
 BackgroundWork::~BackgroundWork() {
-  if (process_ != getpid()) {
-    for (std::thread& thread : threads_) {
-      (void)new std::thread(std::move(thread));  // Not ours to join; a joinable one must not be destroyed.
-    }
+  if (is_inherited()) {
     return;
   }
   {
@@ -35,15 +26,13 @@ BackgroundWork::~BackgroundWork() {
     jobs_.clear();
   }
   changed_->notify_all();
-  for (std::thread& thread : threads_) {
-    if (thread.joinable()) {
-      thread.join();
-    }
+  for (LingeringThread& thread : threads_) {
+    thread.join();
   }
 }
 
 bool BackgroundWork::add(Job job) {
-  if (process_ != getpid()) {
+  if (is_inherited()) {
     return false;
   }
   const std::lock_guard lock(mutex_);
@@ -56,7 +45,7 @@ bool BackgroundWork::add(Job job) {
 }
 
 std::size_t BackgroundWork::pending() const {
-  if (process_ != getpid()) {
+  if (is_inherited()) {
     return 0;
   }
   const std::lock_guard lock(mutex_);
@@ -64,7 +53,7 @@ std::size_t BackgroundWork::pending() const {
 }
 
 bool BackgroundWork::wait(std::chrono::milliseconds longest) const {
-  if (process_ != getpid()) {
+  if (is_inherited()) {
     return true;
   }
   std::unique_lock lock(mutex_);
@@ -73,25 +62,18 @@ bool BackgroundWork::wait(std::chrono::milliseconds longest) const {
 
 // A job that waits for a thread that is busy is as good as one that waits for a thread that is new.
 bool BackgroundWork::ensure_thread() {
-  if (alive_ > running_ + jobs_.size() || alive_ == max_threads_) {
+  if (alive_ > running_ + jobs_.size() || alive_ == threads_.size()) {
     return true;
   }
-  const auto slot = static_cast<std::size_t>(std::find(is_free_.begin(), is_free_.end(), true) - is_free_.begin());
-  if (threads_[slot].joinable()) {
-    threads_[slot].join();  // It has nothing left to do but return.
-  }
-  const BlockedSignals blocked;
-  try {
-    threads_[slot] = std::thread([this, slot] { loop(slot); });
-    is_free_[slot] = false;
-    ++alive_;
-  } catch (const std::system_error&) {
+  LingeringThread& thread = *std::ranges::find(threads_, false, &LingeringThread::is_running);
+  if (!thread.start([this, &thread] { loop(thread); })) {
     return alive_ > 0;
   }
+  ++alive_;
   return true;
 }
 
-void BackgroundWork::loop(std::size_t slot) {
+void BackgroundWork::loop(LingeringThread& thread) {
   std::unique_lock lock(mutex_);
   while (changed_->wait_for(lock, kLinger, [this] { return stop_ || !jobs_.empty(); }) && !stop_) {
     Job job = std::move(jobs_.front());
@@ -109,7 +91,7 @@ void BackgroundWork::loop(std::size_t slot) {
     changed_->notify_all();
   }
   --alive_;
-  is_free_[slot] = true;
+  thread.leave();
 }
 
 }  // namespace sinter

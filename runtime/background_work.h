@@ -8,10 +8,10 @@
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "base/fork_safe_condition.h"
+#include "base/lingering_thread.h"
 
 namespace sinter {
 
@@ -35,19 +35,16 @@ class BackgroundWork {
 
  private:
   bool ensure_thread();  // REQUIRES: mutex_ is held.
-  void loop(std::size_t slot);
-
-  const std::size_t max_threads_;
-  const int process_;  // The pid that made it.
+  void loop(LingeringThread& thread);
+  bool is_inherited() const { return threads_.front().is_inherited(); }
 
   mutable std::mutex mutex_;  // Guards what follows; held for moments.
   ForkSafeCondition changed_;
   std::deque<Job> jobs_;
   bool stop_ = false;
   std::size_t running_ = 0;
-  std::size_t alive_ = 0;             // Threads that still take jobs.
-  std::vector<std::thread> threads_;  // One per slot; of a slot that is free, a thread that has ended or none.
-  std::vector<bool> is_free_;
+  std::size_t alive_ = 0;  // Threads that still take jobs.
+  std::vector<LingeringThread> threads_;
 };
 
 }  // namespace sinter
