@@ -280,14 +280,18 @@ void time_inserts(const std::string& root, const char* mode) {
   for (int i = 0; i < kWriters; ++i) {
     writers.push_back(start_child({"--child", root, mode, std::to_string(i)}));
   }
-  std::vector<double> times;
+  // The first of each opens the database too, all at the moment in which eight processes start.
+  std::vector<double> firsts, times;
   for (const Child& writer : writers) {
     const auto of_one = numbers_of(writer);
-    times.insert(times.end(), of_one.begin(), of_one.end());
+    firsts.push_back(of_one.front());
+    times.insert(times.end(), of_one.begin() + 1, of_one.end());
   }
-  fmt::print("{}, {} processes x {}: p50 {:.2f} ms, p90 {:.2f}, p99 {:.2f}, worst {:.2f}; aim p99 5\n", mode, kWriters,
-             kInsertsPerWriter, quantile(times, 0.5) / 1e3, quantile(times, 0.9) / 1e3, quantile(times, 0.99) / 1e3,
-             quantile(times, 1) / 1e3);
+  fmt::print("{}, {} processes x {}: p50 {:.2f} ms, p90 {:.2f}, p99 {:.2f}, worst {:.2f}; aim p99 5; the first of each: "
+             "p50 {:.2f}, worst {:.2f}\n",
+             mode, kWriters, kInsertsPerWriter, quantile(times, 0.5) / 1e3, quantile(times, 0.9) / 1e3,
+             quantile(times, 0.99) / 1e3, quantile(times, 1) / 1e3, quantile(firsts, 0.5) / 1e3,
+             quantile(firsts, 1) / 1e3);
 }
 
 int run_parent(int rounds) {

@@ -149,6 +149,9 @@ Result<OpenOutcome> open_connection(const DatabaseFiles& files, LockMode mode, J
   out.file = file_id(files.database);
   const bool same_file = !before || before == out.file;
   out.database.start_operation(longest_wait);
+  if (journal == JournalMode::kWriteAheadLog) {
+    out.database.take_turns_at(files.lock);  // With a rollback journal, writers take the whole directory's lock.
+  }
   SchemaMark mark;
   const DbStatus status = same_file ? set_up(out, mode, journal, mark) : DbStatus();
   // SQLite opens the log by its path, too. If somebody replaced the directory meanwhile, and our lock with it, this may

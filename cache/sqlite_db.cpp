@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "cache/write_turn.h"
 
 namespace sinter {
 namespace {
@@ -217,11 +218,15 @@ struct Database::Waiter {
 Database::Database() = default;
 
 Database::Database(Database&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)), waiter_(std::move(other.waiter_)), process_(other.process_) {}
+    : handle_(std::exchange(other.handle_, nullptr)),
+      waiter_(std::move(other.waiter_)),
+      turn_(std::move(other.turn_)),
+      process_(other.process_) {}
 
 Database& Database::operator=(Database&& other) noexcept {
   std::swap(handle_, other.handle_);
   std::swap(waiter_, other.waiter_);
+  std::swap(turn_, other.turn_);
   std::swap(process_, other.process_);
   return *this;
 }
@@ -235,7 +240,8 @@ void Database::close() {
   if (process_ != getpid()) {
     // Closing would end locks and shared memory of the parent, so the child keeps the memory until it exits.
     handle_ = nullptr;
-    waiter_.release();
+    (void)waiter_.release();
+    (void)turn_.release();
     return;
   }
   const int code = sqlite3_close(handle_);
@@ -301,6 +307,8 @@ void Database::start_operation(std::chrono::milliseconds longest_wait) {
   waiter_->deadline = std::chrono::steady_clock::now() + longest_wait;
 }
 
+void Database::take_turns_at(std::string lock_file) { turn_ = std::make_unique<WriteTurn>(std::move(lock_file)); }
+
 int Database::log_pages() const { return waiter_->log_pages; }
 
 DbStatus Database::checkpoint() {
@@ -352,7 +360,12 @@ bool Database::is_read_only() const { return sqlite3_db_readonly(handle_, "main"
 
 // --- Transaction ---
 
-DbStatus Transaction::begin_write() { return begin("BEGIN IMMEDIATE"); }
+DbStatus Transaction::begin_write() {
+  if (database_.turn_ != nullptr) {
+    database_.turn_->take(database_.waiter_->deadline);
+  }
+  return begin("BEGIN IMMEDIATE");
+}
 DbStatus Transaction::begin_read() { return begin("BEGIN"); }
 
 DbStatus Transaction::begin(const char* sql) {
@@ -364,12 +377,22 @@ DbStatus Transaction::begin(const char* sql) {
 DbStatus Transaction::commit() {
   const DbStatus status = database_.execute("COMMIT");
   open_ = !status.ok();
+  if (!open_) {
+    end_turn();
+  }
   return status;
 }
 
 Transaction::~Transaction() {
   if (open_) {
     database_.execute("ROLLBACK");  // Fails only if SQLite has rolled back by itself already.
+  }
+  end_turn();
+}
+
+void Transaction::end_turn() {
+  if (database_.turn_ != nullptr) {
+    database_.turn_->give_back();
   }
 }
 

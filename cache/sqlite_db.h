@@ -19,6 +19,8 @@ struct sqlite3_stmt;
 
 namespace sinter {
 
+class WriteTurn;
+
 /// SQLite's extended result code; 0 is success.
 struct DbStatus {
   int code = 0;
@@ -142,10 +144,13 @@ class Database {
   /// Bounds how long all calls until the next start_operation() may wait together for other processes' locks.
   void start_operation(std::chrono::milliseconds longest_wait);
 
+  /// From now on write transactions wait for their turn at this file first, for as long as start_operation() lets them.
+  void take_turns_at(std::string lock_file);
+
   /// Pages in the write-ahead log after this connection's last commit. A commit that leaves kMaxLogPages moves them into
   /// the file itself; before that, it is for somebody to whom a flush of the disk does not matter.
   int log_pages() const;
-  static constexpr int kMaxLogPages = 4096;
+  static constexpr int kMaxLogPages = 16384;
   /// Moves what no reader needs any more from the write-ahead log into the file. Waits for nobody.
   DbStatus checkpoint();
 
@@ -170,11 +175,13 @@ class Database {
   static constexpr std::int64_t kMaxRowBytes = std::int64_t{64} << 20;
 
  private:
+  friend class Transaction;
   struct Waiter;
   void close();
 
   sqlite3* handle_ = nullptr;
   std::unique_ptr<Waiter> waiter_;
+  std::unique_ptr<WriteTurn> turn_;
   int process_ = 0;  // The pid that opened it.
 };
 
@@ -192,6 +199,7 @@ class Transaction {
 
  private:
   DbStatus begin(const char* sql);
+  void end_turn();
 
   Database& database_;
   bool open_ = false;

@@ -16,7 +16,8 @@
 namespace sinter {
 namespace {
 
-/// Work is gathered for this long, and the log is not folded in more often: each time the disk must flush.
+/// Work is gathered for this long, and the log is not folded in more often: each time the disk must flush. Stores that
+/// are farther apart leave a pause.
 constexpr std::chrono::milliseconds kGather{100};
 /// Without work for this long the thread ends.
 constexpr std::chrono::seconds kLinger{5};
@@ -25,8 +26,9 @@ constexpr std::chrono::seconds kLinger{5};
 constexpr std::int64_t kStoresPerLook = 256;
 constexpr std::int64_t kBytesPerLook = std::int64_t{64} << 20;
 
-/// Pages in the log from which on it should be folded in: 1 MiB.
-constexpr int kCheckpointPages = 256;
+/// Pages in the log from which on it should be folded in when stores pause, and at once: 1 and 32 MiB. A flush holds up
+/// those who store meanwhile, and while they go on the log does not get shorter by it.
+constexpr int kCheckpointPages = 256, kLongLogPages = 8192;
 
 /// A process that uses more in one go loses stamps, which costs nothing but their order of age.
 constexpr std::size_t kMaxRemembered = 4096;
@@ -114,7 +116,9 @@ void Upkeep::note_store(std::int64_t bytes, int log_pages) {
     has_stored_ = true;
     work_.collect = true;
   }
+  last_store_ = Clock::now();
   work_.checkpoint = work_.checkpoint || log_pages >= kCheckpointPages;
+  is_log_long_ = log_pages >= kLongLogPages;
   if (!work_.is_empty()) {
     wake_thread();
   }
@@ -135,7 +139,10 @@ void Upkeep::loop() {
     if (changed_->wait_for(lock, kGather, [this] { return stop_; })) {
       break;
     }
-    const Work work = std::exchange(work_, {});
+    Work work = std::exchange(work_, {});
+    if (work.checkpoint && !is_log_long_ && Clock::now() - last_store_ < kGather) {
+      std::swap(work.checkpoint, work_.checkpoint);  // For the next turn, after a pause.
+    }
     lock.unlock();
     do_work(work);
     lock.lock();

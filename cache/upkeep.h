@@ -42,6 +42,7 @@ class Upkeep {
   void note_store(std::int64_t bytes, int log_pages);
 
  private:
+  using Clock = std::chrono::steady_clock;
   struct Work {
     std::set<Digest> used;
     bool checkpoint = false;
@@ -65,6 +66,8 @@ class Upkeep {
   ForkSafeCondition changed_;
   Work work_;
   bool stop_ = false;
+  bool is_log_long_ = false;  // After the last store.
+  Clock::time_point last_store_{};
   bool has_stored_ = false;
   std::int64_t stores_ = 0, stored_bytes_ = 0;  // Since the limits were looked at.
   LingeringThread thread_;
