@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -280,6 +281,8 @@ TEST_CASE("a helper that is killed is replaced, in the middle of a request and b
 
   // Between two requests: the next one does not notice.
   REQUIRE(::kill(first.front(), SIGKILL) == 0);
+  siginfo_t ended;
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(first.front()), &ended, WEXITED | WNOWAIT) == 0);
   node.expect_nothing(3);
   CHECK(node.cache.counters().remote.faults == 0);
   const auto second = helpers();
