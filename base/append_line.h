@@ -14,4 +14,8 @@ namespace sinter {
 /// short. Thread-safe.
 int append_line(const std::string& path, std::string_view line);
 
+/// The same to a file that is open for appending. A named pipe whose reader has left is EPIPE, and no signal to the
+/// host. Allocates nothing.
+int append_line(int descriptor, std::string_view line);
+
 }  // namespace sinter

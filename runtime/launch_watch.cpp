@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/append_line.h"
 #include "base/file.h"
 
 namespace sinter {
@@ -53,7 +54,7 @@ void LaunchWatch::log(const std::string& device, const std::string& spec, const 
                                     spec, shape.grid[0], shape.grid[1], shape.grid[2], shape.block[0], shape.block[1],
                                     shape.block[2], stream, is_ok);
   // A line that does not arrive whole is lost: a launch is not the place to wait or to complain.
-  [[maybe_unused]] const ssize_t written = ::write(file_.get(), line.data(), std::min(end.size, line.size()));
+  static_cast<void>(append_line(file_.get(), {line.data(), std::min(end.size, line.size())}));
 }
 
 }  // namespace sinter
