@@ -63,44 +63,89 @@ const Kernel* Runtime::find_stand_in(int device, const KernelSpec& spec) {
   return nullptr;
 }
 
-// Of several threads that come at the same time one is first; the others get its handle.
-const KernelHandle* Runtime::give_stand_in(int device, const KernelRequest& request, const Kernel* stand_in) {
-  auto handle = std::make_unique<KernelHandle>(stand_in);
-  handle->set_standing_in();
-  KernelHandle* const mine = handle.get();
-  const KernelHandle* const first = live_.insert({static_cast<std::uint64_t>(device), request}, mine);
-  if (first == mine) {
-    {
-      const std::lock_guard lock(mutex_);
-      stand_in_handles_.push_back(std::move(handle));
-    }
-    build_behind(device, request, mine);
+// What a live handle says to a request at once. Null: the caller has to build the kernel that is asked for.
+const KernelHandle* Runtime::answer_live(int device, const KernelRequest& request, const KernelHandle* live, GetPolicy policy) {
+  StandIn* const stand_in = live->stand_in();
+  if (stand_in == nullptr) {
+    return live;
   }
-  return first;
+  if (policy != GetPolicy::kFallback) {
+    const Kernel* const own = stand_in->own();
+    return own != nullptr ? own->handle() : nullptr;
+  }
+  return !stand_in->begin_build() || build_behind(device, request, *stand_in) ? live : nullptr;
 }
 
-void Runtime::build_behind(int device, const KernelRequest& request, KernelHandle* handle) {
-  background_.add([this, device, request, handle] {
-    const auto special = get_kernel(device, request);
-    if (!special) {
-      ++background_failures_;
-      log_.warn(fmt::format("a stand-in stays in use: {}", special.error().message));
-      return;
-    }
+// Of several threads that come at the same time one is first; the others get its handle.
+Result<const KernelHandle*> Runtime::give_stand_in(int device, const KernelRequest& request, const Kernel* resident, void* stream,
+                                                   KernelOrigin* origin) {
+  auto stand_in = std::make_unique<StandIn>(resident);
+  const KernelHandle* const mine = stand_in->handle();
+  const KernelHandle* const live = live_.insert({static_cast<std::uint64_t>(device), request}, mine);
+  if (live == mine) {
     const std::lock_guard lock(mutex_);
-    ready_swaps_.push_back({handle, *special});
+    stand_ins_.push_back(std::move(stand_in));
+  }
+  if (const KernelHandle* const answer = answer_live(device, request, live, GetPolicy::kFallback); answer != nullptr) {
+    return answer;
+  }
+  // Nobody can build it behind the stand-in.
+  auto own = make_live(device, request, {GetPolicy::kBlock, stream}, origin);
+  if (own) {
+    return own;
+  }
+  if (StandIn* const waiting = live->stand_in(); waiting != nullptr) {
+    keep_standing_in(*waiting, own.error());
+  }
+  return live;
+}
+
+// False if no thread is to be had.
+bool Runtime::build_behind(int device, const KernelRequest& request, StandIn& stand_in) {
+  const bool is_taken = background_.add([this, device, request, &stand_in] {
+    if (const auto own = get_kernel(device, request); !own) {
+      keep_standing_in(stand_in, own.error());
+    }
   });
+  if (!is_taken) {
+    stand_in.give_up_build();
+  }
+  return is_taken;
+}
+
+void Runtime::keep_standing_in(StandIn& stand_in, const Error& why) {
+  stand_in.fail_build();
+  ++background_failures_;
+  log_.warn(fmt::format("a stand-in stays in use: {}", why.message));
+}
+
+// The kernel of a request is there; a handle that was given for it before may be swapped.
+void Runtime::finish_stand_in(const KernelHandle* live, const Kernel* own) {
+  StandIn* const stand_in = live->stand_in();
+  if (stand_in == nullptr || !stand_in->finish_build(own)) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  ready_swaps_.push_back(stand_in);
 }
 
 std::int64_t Runtime::swap_ready() {
   const std::lock_guard lock(mutex_);
-  for (const ReadySwap& swap : ready_swaps_) {
-    swap.handle->swap_to(swap.kernel);
+  for (StandIn* const stand_in : ready_swaps_) {
+    stand_in->swap();
   }
   const auto count = static_cast<std::int64_t>(ready_swaps_.size());
   ready_swaps_.clear();
   swaps_ += count;
   return count;
+}
+
+void Runtime::retry_failures() {
+  service_->retry_failures();
+  const std::lock_guard lock(mutex_);
+  for (const auto& stand_in : stand_ins_) {
+    stand_in->retry_at_once();
+  }
 }
 
 Result<void> Runtime::prefetch(int device, std::span<const KernelRequest> requests) {

@@ -175,7 +175,10 @@ Result<const Kernel*> Runtime::get_kernel(int device, const KernelRequest& reque
 
 Result<const KernelHandle*> Runtime::get_handle(int device, const KernelRequest& request, GetOptions options, KernelOrigin* origin) {
   const KernelHandle* handle = live_.find({static_cast<std::uint64_t>(device), request});
-  if (handle != nullptr && (options.policy == GetPolicy::kFallback || !handle->is_standing_in())) {
+  if (handle != nullptr) {
+    handle = answer_live(device, request, handle, options.policy);
+  }
+  if (handle != nullptr) {
     if (origin != nullptr) {
       origin->live = true;
     }
@@ -269,7 +272,7 @@ Result<const KernelHandle*> Runtime::make_live(int device_index, const KernelReq
     }
     if (options.policy == GetPolicy::kFallback) {
       if (const Kernel* stand_in = find_stand_in(device_index, spec); stand_in != nullptr) {
-        return give_stand_in(device_index, request, stand_in);
+        return give_stand_in(device_index, request, stand_in, options.stream, origin);
       }
     }
     SINTER_TRY(std::unique_ptr<Kernel> built, build_kernel(device, spec, options.policy, origin));
@@ -277,7 +280,7 @@ Result<const KernelHandle*> Runtime::make_live(int device_index, const KernelReq
   } else if (origin != nullptr) {
     origin->live = true;
   }
-  live_.insert({static_cast<std::uint64_t>(device_index), request}, kernel->handle());
+  finish_stand_in(live_.insert({static_cast<std::uint64_t>(device_index), request}, kernel->handle()), kernel);
   return kernel->handle();
 }
 
@@ -368,7 +371,7 @@ RuntimeCounters Runtime::counters() const {
   counters.background_failures = background_failures_;
   counters.golden = golden_ != nullptr ? golden_->counters() : GoldenCheck::Counters();
   const std::lock_guard lock(mutex_);
-  counters.stand_ins = static_cast<std::int64_t>(stand_in_handles_.size());
+  counters.stand_ins = static_cast<std::int64_t>(stand_ins_.size());
   counters.swaps = swaps_;
   return counters;
 }

@@ -33,6 +33,7 @@
 #include "runtime/launch_ring.h"
 #include "runtime/launch_watch.h"
 #include "runtime/live_table.h"
+#include "runtime/stand_in.h"
 #include "runtime/trace.h"
 #include "runtime/tuned_rows.h"
 
@@ -87,7 +88,9 @@ struct RuntimeMetrics {
 /// What a request that is not live may cost its caller.
 enum class GetPolicy : std::uint8_t {
   kBlock,     ///< Waits for whatever it takes.
-  kFallback,  ///< A resident kernel that computes the same now, the one asked for after swap_ready(); else as kBlock.
+  kFallback,  ///< A resident kernel that computes the same now, the one asked for after swap_ready(); else as kBlock. So
+              ///< also where nobody can build behind it (a child of fork). A build that failed is begun again by a later
+              ///< request.
   kStrict,    ///< Never compiles: what no cache has is kNotPrebuilt.
 };
 
@@ -134,7 +137,7 @@ class Runtime {
   void end_warmup(LateCompiles late) { late_compiles_mode_.store(late, std::memory_order_relaxed); }
 
   /// Forgets failed compiles, so that the next request tries again.
-  void retry_failures() { service_->retry_failures(); }
+  void retry_failures();
 
   /// Which kernel get_kernel would make of a request, and how it was chosen, with every candidate's reasons. Builds nothing.
   /// Errors: those of resolving.
@@ -165,8 +168,12 @@ class Runtime {
   Result<std::unique_ptr<Kernel>> build_kernel(const Device& device, const KernelSpec& spec, GetPolicy policy, KernelOrigin* origin);
   Result<CompiledCode> find_code(const KernelSpec& spec, const BodyPlan& plan, GetPolicy policy);
   const Kernel* find_stand_in(int device, const KernelSpec& spec);
-  const KernelHandle* give_stand_in(int device, const KernelRequest& request, const Kernel* stand_in);
-  void build_behind(int device, const KernelRequest& request, KernelHandle* handle);
+  const KernelHandle* answer_live(int device, const KernelRequest& request, const KernelHandle* live, GetPolicy policy);
+  Result<const KernelHandle*> give_stand_in(int device, const KernelRequest& request, const Kernel* resident, void* stream,
+                                            KernelOrigin* origin);
+  bool build_behind(int device, const KernelRequest& request, StandIn& stand_in);
+  void keep_standing_in(StandIn& stand_in, const Error& why);
+  void finish_stand_in(const KernelHandle* live, const Kernel* own);
   Result<Driver*> driver(std::string_view vendor);
   void write_trace(int device, const KernelRequest& request, const Result<const KernelHandle*>& made, const KernelOrigin& origin,
                    double milliseconds);
@@ -190,16 +197,10 @@ class Runtime {
   std::map<std::string, std::unique_ptr<Driver>, std::less<>> drivers_;
   std::vector<std::unique_ptr<const Device>> devices_;
 
-  /// A handle that waits for its swap.
-  struct ReadySwap {
-    KernelHandle* handle;
-    const Kernel* kernel;
-  };
-
   mutable ForkSafeMutex mutex_;  // guards the next four; not held while compiling or loading
   std::map<KernelName, std::unique_ptr<const Kernel>> kernels_;
-  std::vector<std::unique_ptr<KernelHandle>> stand_in_handles_;
-  std::vector<ReadySwap> ready_swaps_;
+  std::vector<std::unique_ptr<StandIn>> stand_ins_;
+  std::vector<StandIn*> ready_swaps_;
   std::int64_t swaps_ = 0;
 
   std::atomic<LateCompiles> late_compiles_mode_{LateCompiles::kAllowed};

@@ -93,7 +93,51 @@ TEST_CASE("a blocking request gets its own kernel while a stand-in answers for o
   const KernelHandle* const handle = runtime.get_handle(setup.device, wanted, {GetPolicy::kFallback}).value();
   const Kernel* const own = runtime.get_kernel(setup.device, wanted).value();
   CHECK(own != &handle->kernel());
+  KernelOrigin origin;
+  CHECK(runtime.get_kernel(setup.device, wanted, &origin).value() == own);
+  CHECK(origin.live);
+  REQUIRE(runtime.get_handle(setup.device, wanted, {GetPolicy::kStrict}).value() == own->handle());
+  REQUIRE(runtime.wait_for_background(kLong));
+  CHECK(runtime.swap_ready() == 1);
+  CHECK(&handle->kernel() == own);
   CHECK(own->name().find("_t" + tile(1) + "_") != std::string::npos);
+}
+
+TEST_CASE("a build that failed behind a stand-in is begun again by a later request") {
+  Setup setup;
+  Runtime& runtime = *setup.runtime;
+  REQUIRE(runtime.get_kernel(setup.device, request(64, tile(0))));
+  runtime.end_warmup(LateCompiles::kRefused);
+  const KernelRequest wanted = request(64, tile(1));
+  const KernelHandle* const handle = runtime.get_handle(setup.device, wanted, {GetPolicy::kFallback}).value();
+  REQUIRE(runtime.wait_for_background(kLong));
+  CHECK(runtime.counters().background_failures == 1);
+
+  runtime.end_warmup(LateCompiles::kAllowed);
+  runtime.retry_failures();
+  CHECK(runtime.get_handle(setup.device, wanted, {GetPolicy::kFallback}).value() == handle);
+  REQUIRE(runtime.wait_for_background(kLong));
+  CHECK(runtime.swap_ready() == 1);
+  CHECK_FALSE(handle->is_standing_in());
+  CHECK(runtime.counters().background_failures == 1);
+}
+
+TEST_CASE("a build behind a stand-in has one builder, and after a failure none for a while") {
+  const auto* const kernel = reinterpret_cast<const Kernel*>(std::uintptr_t{64});
+  StandIn stand_in(kernel);
+  CHECK(stand_in.begin_build());
+  CHECK_FALSE(stand_in.begin_build());
+  stand_in.give_up_build();
+  CHECK(stand_in.begin_build());
+  for (int i = 0; i < 4; ++i) {
+    stand_in.fail_build();
+  }
+  CHECK_FALSE(stand_in.begin_build());
+  stand_in.retry_at_once();
+  CHECK(stand_in.begin_build());
+  CHECK(stand_in.finish_build(kernel));
+  CHECK_FALSE(stand_in.finish_build(kernel));
+  CHECK_FALSE(stand_in.begin_build());
 }
 
 TEST_CASE("a kernel of another shape does not stand in: the request blocks") {

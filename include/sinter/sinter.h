@@ -124,8 +124,9 @@ SINTER_API sinter_status sinter_explain_choice(sinter_runtime* runtime, int32_t 
 typedef enum sinter_policy {
   SINTER_BLOCK = 0,    /* waits for a cache or a compiler: sinter_get_kernel */
   SINTER_FALLBACK = 1, /* a resident kernel that computes the same from the same arguments (another tile), at once; the
-                        * one asked for is built behind it, and takes its place in sinter_swap_ready. Where no such
-                        * kernel is resident: as SINTER_BLOCK */
+                        * one asked for is built behind it, and takes its place in sinter_swap_ready. A build that
+                        * failed is begun again by a later call, after a pause of seconds to minutes. Where no such
+                        * kernel is resident, or nothing can be built behind it (in a child of fork): as SINTER_BLOCK */
   SINTER_STRICT = 2    /* never compiles: a kernel that no cache has is SINTER_NOT_PREBUILT */
 } sinter_policy;
 
