@@ -110,9 +110,10 @@ Result<void> Kernel::enqueue(const LaunchShape& shape, void* stream, Launch&& la
 }
 
 Error Kernel::explain_failure(Error error) const {
-  // A device that cannot be waited for either has failed before: this launch only reports it.
+  // Decided by what the driver said: waiting for the device, to learn more, would hold up the host for as long as the
+  // device is busy, and is forbidden while another thread captures a graph.
   const std::string recent = parts_.launches != nullptr ? parts_.launches->recent() : std::string();
-  if (!recent.empty() && !parts_.driver->synchronize(parts_.ordinal)) {
+  if (!recent.empty() && parts_.loaded->has_met_fault()) {
     error.message += fmt::format(
         "; an earlier launch did it, this one reports it: newest first {}; with SINTER_CHECKED=1 the launch at fault is named", recent);
   }

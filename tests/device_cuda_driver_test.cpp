@@ -347,11 +347,25 @@ TEST_CASE("a failed launch names the error, the kernel and the shape") {
   const auto kernel = load(*driver);
   fake.failures["cuLaunchKernelEx"] = 719;
   const FakeArgs args;
+  CHECK_FALSE(kernel->has_met_fault());
   const auto launched = kernel->launch(fake_shape(), &args, sizeof(args), nullptr);
   REQUIRE_FALSE(launched);
+  CHECK(kernel->has_met_fault());
   CHECK(launched.error().code == ErrorCode::kDriverError);
   CHECK_THAT(launched.error().message, Catch::Contains("cuLaunchKernelEx failed: CUDA_ERROR_LAUNCH_FAILED (719)") &&
                                            Catch::Contains("fake_kernel, grid 7x2x1, block 256x1x1, 4096 bytes"));
+}
+
+TEST_CASE("a launch that is refused for its stream or its size tells of no fault before it") {
+  for (const int status : {1, 400, 701, 720, 901}) {
+    FakeGpu& fake = fresh_fake(SINTER_FAKE_CUDA);
+    const auto driver = open_driver();
+    const auto kernel = load(*driver);
+    fake.failures["cuLaunchKernelEx"] = status;
+    const FakeArgs args;
+    CHECK_FALSE(kernel->launch(fake_shape(), &args, sizeof(args), nullptr));
+    CHECK_FALSE(kernel->has_met_fault());
+  }
 }
 
 TEST_CASE("arguments of another size than the kernel takes are never handed to the driver") {

@@ -22,13 +22,14 @@ class BrokenDriver final : public Driver {
  public:
   bool is_broken = false;
   bool breaks_at_wait = false;
+  int waits = 0;
 
   std::string_view name() const override { return "broken"; }
   std::span<const DeviceProperties> devices() const override { return {}; }
   Result<std::unique_ptr<LoadedKernel>> load(int, const CodeObject&, const LaunchShape&) override { return fault("load"); }
   Result<std::unique_ptr<DeviceBuffer>> allocate(int, std::size_t) override { return fault("allocate"); }
   Result<std::unique_ptr<DeviceTimer>> timer(int) override { return fault("timer"); }
-  Result<void> synchronize(int) override { return is_broken || breaks_at_wait ? Result<void>(fault("synchronize")) : Result<void>(); }
+  Result<void> synchronize(int) override { ++waits; return is_broken || breaks_at_wait ? Result<void>(fault("synchronize")) : Result<void>(); }
   std::optional<std::uint64_t> bytes_behind(int, const void*) override { return std::nullopt; }
 
   static Error fault(std::string call) { return make_error(ErrorCode::kDriverError, call + " failed: an illegal address (700)"); }
@@ -39,6 +40,7 @@ class BrokenKernel final : public LoadedKernel {
   explicit BrokenKernel(const BrokenDriver& driver) : driver_(driver) {}
   bool is_refused = false;
   const LoadedAttributes& attributes() const override { return attributes_; }
+  bool has_met_fault() const override { return driver_.is_broken; }
   Result<void> launch(const LaunchShape&, const void*, std::size_t, void*) const override {
     return driver_.is_broken || is_refused ? Result<void>(BrokenDriver::fault("launch")) : Result<void>();
   }
@@ -93,12 +95,13 @@ TEST_CASE("a launch that reports the fault of an earlier one names that one, not
   CHECK_THAT(setup.error(*second), Contains("an earlier launch did it") && Contains(first->name() + " (launch 1") && !Contains(second->name() + " (launch"));
 }
 
-TEST_CASE("a launch that the driver refuses for its own reasons blames no other") {
+TEST_CASE("a launch that the driver refuses for its own reasons blames no other and waits for nothing") {
   Setup setup;
   const auto first = setup.kernel("128", false), second = setup.kernel("256", false);
   CHECK(setup.error(*first).empty());
   setup.loaded->is_refused = true;
   CHECK_THAT(setup.error(*second), Contains("700") && !Contains("earlier"));
+  CHECK(setup.driver.waits == 0);
 }
 
 TEST_CASE("in checked mode each launch is waited for, and the one at fault is named") {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -12,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "runtime/device/cuda_tensor_maps.h"
+#include "runtime/device/sticky_status.h"
 
 namespace sinter::cuda {
 
@@ -55,6 +57,7 @@ class CudaKernel final : public LoadedKernel {
         entry_(std::move(entry)) {}
 
   const LoadedAttributes& attributes() const override { return attributes_; }
+  bool has_met_fault() const override { return has_met_fault_; }
 
   Result<void> launch(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const override {
     // The driver copies as many bytes as the kernel takes, whatever the caller has.
@@ -156,6 +159,9 @@ class CudaKernel final : public LoadedKernel {
   }
 
   Error launch_error(const LaunchShape& shape, Status status) const {
+    if (is_sticky(status)) {
+      has_met_fault_ = true;
+    }
     Error error = call_error(module_.api(), calls(), status);
     error.message += fmt::format("; kernel {}, grid {}x{}x{}, block {}x{}x{}, {} bytes of dynamic shared memory",
                                  entry_, shape.grid[0], shape.grid[1], shape.grid[2], shape.block[0], shape.block[1],
@@ -168,6 +174,7 @@ class CudaKernel final : public LoadedKernel {
   LoadedAttributes attributes_;
   TensorMaps tensor_maps_;
   std::string entry_;
+  mutable std::atomic<bool> has_met_fault_{false};
 };
 
 /// What an image that the driver refuses means, or null for errors that are not about the image.

@@ -63,6 +63,9 @@ class LoadedKernel {
   /// Errors: kDriverError with the driver's name for the error. Thread-safe.
   virtual Result<void> launch(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const = 0;
 
+  /// Whether a launch of this kernel was told that the device had stopped at a fault before. Asks the driver nothing.
+  virtual bool has_met_fault() const { return false; }
+
   /// Where prepare() put things.
   struct Prepared {
     std::uint32_t bytes = 0;        ///< From the start of the parameter.

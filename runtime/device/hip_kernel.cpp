@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/hip_kernel.h"
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "runtime/device/hip_device.h"
+#include "runtime/device/sticky_status.h"
 
 namespace sinter::hip {
 
@@ -48,6 +50,7 @@ class HipKernel final : public LoadedKernel {
       : module_(std::move(module)), function_(function), attributes_(attributes), entry_(std::move(entry)) {}
 
   const LoadedAttributes& attributes() const override { return attributes_; }
+  bool has_met_fault() const override { return has_met_fault_; }
 
   Result<void> launch(const LaunchShape& shape, const void* args, std::size_t args_bytes, void* stream) const override {
     // Newer runtimes refuse a stream of another device than the current one, and the default stream is the current
@@ -68,6 +71,9 @@ class HipKernel final : public LoadedKernel {
   }
 
   Error launch_error(const LaunchShape& shape, std::size_t args_bytes, Status status) const {
+    if (is_sticky(status)) {
+      has_met_fault_ = true;
+    }
     Error error = call_error(module_.api(), "hipModuleLaunchKernel", status);
     error.message += fmt::format(
         "; kernel {}, grid {}x{}x{}, block {}x{}x{}, {} bytes of dynamic LDS, {} bytes of arguments", entry_,
@@ -80,6 +86,7 @@ class HipKernel final : public LoadedKernel {
   Function* function_;
   LoadedAttributes attributes_;
   std::string entry_;
+  mutable std::atomic<bool> has_met_fault_{false};
 };
 
 /// What an image that the runtime refuses means, or null for errors that are not about the image.
