@@ -25,6 +25,11 @@ constexpr std::chrono::seconds kAskAgainAfter{2};
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+std::int64_t unix_ns_now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
+
 const char* environment(const char* name) { return std::getenv(name); }
 
 WorkerPoolOptions pool_options(const Settings& settings) {
@@ -195,10 +200,9 @@ Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const
   SINTER_TRY(auto code, compile(spec, plan, toolchain, key, tick));
   if (code->compiler != toolchain.identity) {
     // The compiler was replaced since its identity was asked: the code is filed under the one that made it.
+    forget_identity(toolchain.backend, toolchain.identity);
     toolchain.identity = code->compiler;
     SINTER_TRY(key, cache_key_of(spec, plan, toolchain));
-    const std::lock_guard lock(mutex_);
-    identities_.erase(toolchain.backend);
   }
   cache_.store(key, code, std::move(remote.lease));
   return CompiledCode{std::move(code), CodeOrigin::kCompiled, std::move(key)};
@@ -393,8 +397,9 @@ Result<std::string> CompileService::identity_of(const std::string& backend) {
     if (identity || look_again()) {
       return std::move(*identity);
     }
-    SINTER_TRY(protocol::BackendInfo info, pool_.backend_info(backend, {[&lease] { lease.tick(); }, {}}));
-    if (const auto sealed = seal_memo({info.identity, std::move(info.files)})) {
+    const std::int64_t asked = unix_ns_now();
+    SINTER_TRY(protocol::BackendInfo info, pool_.ask_anew(backend, {[&lease] { lease.tick(); }, {}}));
+    if (const auto sealed = seal_memo({info.identity, std::move(info.files)}, asked)) {
       cache_.remember_compiler_identity(name, *sealed);
     }
     return info.identity;
@@ -404,6 +409,20 @@ Result<std::string> CompileService::identity_of(const std::string& backend) {
   const auto until = identity ? Clock::time_point::max() : Clock::now() + kAskAgainAfter;
   identities_.insert_or_assign(backend, KnownIdentity{identity, until});
   return identity;
+}
+
+// Of two compilers that answer either may be the older one: the next request asks anew, here and in other processes.
+void CompileService::forget_identity(const std::string& backend, const std::string& expected) {
+  if (const auto location = locations_.require(backend)) {
+    const std::string name = memo_name(*location);
+    if (remembered_identity(name) == expected) {
+      cache_.remember_compiler_identity(name, "");
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  if (const auto it = identities_.find(backend); it != identities_.end() && it->second.identity && *it->second.identity == expected) {
+    identities_.erase(it);
+  }
 }
 
 }  // namespace sinter

@@ -103,6 +103,7 @@ class CompileService {
   std::optional<Toolchain> known_toolchain(const Arch& arch);
 
   Result<std::string> identity_of(const std::string& backend);
+  void forget_identity(const std::string& backend, const std::string& expected);
   /// The first entry that differs from what would be asked for in nothing but the compiler: in the local cache and in
   /// bundles, and in bundles alone.
   std::optional<CompiledCode> built_elsewhere(const KernelSpec& spec, const BodyPlan& plan);

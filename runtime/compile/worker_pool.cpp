@@ -322,22 +322,33 @@ WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLoc
 Result<protocol::BackendInfo> WorkerPool::backend_info(std::string_view backend, const CompileWatch& watch) {
   SINTER_TRY(const BackendLocation location, locations_.require(backend));
   // In no place: the answer costs little, and a place may be free only after somebody's compile.
-  State& mine = state();
-  auto worker = mine.slots.borrow(location.backend);
+  auto worker = state().slots.borrow(location.backend);
   if (worker == nullptr) {
     SINTER_TRY(worker, start(location, watch));
   }
+  return info_of(std::move(worker), location);
+}
+
+Result<protocol::BackendInfo> WorkerPool::ask_anew(std::string_view backend, const CompileWatch& watch) {
+  SINTER_TRY(const BackendLocation location, locations_.require(backend));
+  state().slots.dismiss(location.backend);
+  SINTER_TRY(auto worker, start(location, watch));
+  return info_of(std::move(worker), location);
+}
+
+Result<protocol::BackendInfo> WorkerPool::info_of(std::unique_ptr<WorkerProcess> worker, const BackendLocation& location) {
   const protocol::Hello& hello = worker->hello();
-  if (const protocol::BackendInfo* found = find_backend(hello, backend)) {
+  if (const protocol::BackendInfo* found = find_backend(hello, location.backend)) {
     const protocol::BackendInfo info = *found;
+    State& mine = state();
     if (worker->may_stay_warm(mine.node.places())) {
       mine.slots.keep(location.backend, std::move(worker));
     }
     return info;
   }
   const Error error = make_error(ErrorCode::kCompilerUnavailable,
-                                 fmt::format("{} cannot compile: {} ({})", backend, location.searched,
-                                       without_last_newline(hello.problems)));
+                                 fmt::format("{} cannot compile: {} ({})", location.backend, location.searched,
+                                             without_last_newline(hello.problems)));
   worker->reject_answer();
   return error;
 }

@@ -60,6 +60,10 @@ class WorkerPool {
   /// Errors: kCompilerUnavailable.
   Result<protocol::BackendInfo> backend_info(std::string_view backend, const CompileWatch& watch = {});
 
+  /// The same of the compiler that is installed now. A warm worker may have been started with an older one: those leave,
+  /// and a new one is asked.
+  Result<protocol::BackendInfo> ask_anew(std::string_view backend, const CompileWatch& watch = {});
+
   /// Asks every compiler; starts their workers.
   CompilerReport report();
 
@@ -77,6 +81,7 @@ class WorkerPool {
   State& state();
   Result<std::unique_ptr<WorkerProcess>> start(const BackendLocation& location, const CompileWatch& watch);
   Result<void> staff(Lease& lease, const BackendLocation& location, const CompileWatch& watch);
+  Result<protocol::BackendInfo> info_of(std::unique_ptr<WorkerProcess> worker, const BackendLocation& location);
   Attempt attempt(const CompileJob& job, const BackendLocation& location, Company company, const CompileWatch& watch);
   Attempt try_once(const CompileJob& job, const BackendLocation& location, Company company, const CompileWatch& watch);
 

@@ -36,6 +36,17 @@ std::unique_ptr<WorkerProcess> WorkerSlots::borrow(const std::string& kind) {
   return take_idle(kind, leaving);
 }
 
+void WorkerSlots::dismiss(const std::string& kind) {
+  Workers leaving;
+  const std::lock_guard lock(mutex_);
+  for (Idle& idle : idle_) {
+    if (idle.kind == kind) {
+      leaving.push_back(std::move(idle.worker));
+    }
+  }
+  std::erase_if(idle_, [](const Idle& idle) { return idle.worker == nullptr; });
+}
+
 void WorkerSlots::keep(const std::string& kind, std::unique_ptr<WorkerProcess> worker) {
   Workers leaving;
   const std::lock_guard lock(mutex_);

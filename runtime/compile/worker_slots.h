@@ -32,6 +32,9 @@ class WorkerSlots {
   /// Frees the place and keeps the worker warm. `worker` may be null or gone.
   void leave(const std::string& kind, Company company, std::unique_ptr<WorkerProcess> worker);
 
+  /// The warm workers of this kind leave.
+  void dismiss(const std::string& kind);
+
   /// Keeps a worker that was borrowed, or started beside the places.
   void keep(const std::string& kind, std::unique_ptr<WorkerProcess> worker);
 

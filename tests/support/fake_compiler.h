@@ -59,11 +59,10 @@ class FakeMachine {
   }
 
   /// Lines "PART HOW" for the fake worker.
-  void behave(const std::string& lines) const {
-    const std::string path = directory_ / "workers/behaviour";
-    std::ofstream(path + ".new") << lines;
-    fs::rename(path + ".new", path);
-  }
+  void behave(const std::string& lines) const { replace("workers/behaviour", lines); }
+
+  /// Installs a compiler of this identity. Workers that run keep the one that they have.
+  void install(const std::string& identity) const { replace("workers/library", identity + "\n"); }
 
   /// The lines of the worker log.
   std::vector<nlohmann::json> log() const {
@@ -86,6 +85,12 @@ class FakeMachine {
   std::string path(const std::string& name) const { return directory_ / name; }
 
  private:
+  void replace(const std::string& name, const std::string& text) const {
+    const std::string path = directory_ / name;
+    std::ofstream(path + ".new") << text;
+    fs::rename(path + ".new", path);
+  }
+
   TempDir directory_;
 };
 

@@ -4,7 +4,8 @@
 //
 // Under the name sinter-worker-llvm it is the compiler "llvm" of the host's archs, whose sources are Sinter's own.
 // There the file "behaviour" beside it says what to do: lines "PART HOW", where the first whose PART is in the name of
-// the kernel counts, and PART "hello" is for the start.
+// the kernel counts, and PART "hello" is for the start. The file "library" beside it, if there is one, is the compiler,
+// and its first line says which.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -35,11 +36,13 @@ constexpr int kFd = protocol::kWorkerFd;
 struct Personality {
   bool is_llvm = false;
   std::string behaviour_file;
+  std::string library;
 };
 
 Personality personality_of(std::string_view program) {
   const std::size_t slash = program.rfind('/') + 1;
-  return {program.substr(slash) == "sinter-worker-llvm", std::string(program.substr(0, slash)) + "behaviour"};
+  return {program.substr(slash) == "sinter-worker-llvm", std::string(program.substr(0, slash)) + "behaviour",
+          std::string(program.substr(0, slash)) + "library"};
 }
 
 /// Read for each request, so that a test can change it under a running worker. Empty: behave.
@@ -62,7 +65,11 @@ void say_hello(std::string_view start, const Personality& personality) {
   hello.worker = "fake_worker";
   if (personality.is_llvm) {
     const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-    hello.backends.push_back({"llvm", "1.0", "fake llvm 1.0", "", {"x86-64-v3"}, {self}});
+    protocol::BackendInfo info{"llvm", "1.0", "fake llvm 1.0", "", {"x86-64-v3"}, {self}};
+    if (std::ifstream library(personality.library); std::getline(library, info.identity)) {
+      info.files.push_back(personality.library);
+    }
+    hello.backends.push_back(std::move(info));
   } else if (start == "no-backend") {
     hello.problems = "fake: libfake.so.1: cannot open shared object file\n";
   } else {
