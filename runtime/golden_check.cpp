@@ -74,7 +74,7 @@ Result<std::string> GoldenCheck::admit(const std::string& name, const DeviceProp
       if (verdict && !verdict->passed) {
         return refusal(name, kernel.name(), key, *verdict, is_new);
       }
-      return std::shared_ptr<const CodeObject>();
+      return CompiledCode();
     };
     SINTER_TRY([[maybe_unused]] const auto settled, flights_.run(subject.id, settle));
   }

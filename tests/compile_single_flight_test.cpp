@@ -19,6 +19,8 @@ Digest digest(std::uint8_t n) {
   return digest;
 }
 
+SingleFlight::Outcome built() { return CompiledCode{std::make_shared<const CodeObject>(), CodeOrigin::kCompiled, {}}; }
+
 /// Threads that do the same, and a way to wait in one of them until all have begun.
 class Crowd {
  public:
@@ -53,7 +55,7 @@ TEST_CASE("many threads that ask for one key make one build and share it") {
     auto outcome = flights.run(digest(1), [&]() -> SingleFlight::Outcome {
       ++builds;
       crowd.await_all();
-      return std::make_shared<const CodeObject>();
+      return built();
     });
     good += outcome.has_value() ? 1 : 0;
   });
@@ -75,7 +77,7 @@ TEST_CASE("a failure reaches every waiter, and the next request builds again") {
   });
   CHECK(failures == 8);
   CHECK(builds == 1);
-  CHECK(flights.run(digest(1), [] { return SingleFlight::Outcome(std::make_shared<const CodeObject>()); }));
+  CHECK(flights.run(digest(1), [] { return built(); }));
 }
 
 TEST_CASE("different keys do not wait for each other") {
@@ -85,11 +87,11 @@ TEST_CASE("different keys do not wait for each other") {
     (void)flights.run(digest(1), [&]() -> SingleFlight::Outcome {
       first_runs = true;
       while (!second_done) std::this_thread::yield();
-      return std::make_shared<const CodeObject>();
+      return built();
     });
   });
   while (!first_runs) std::this_thread::yield();
-  CHECK(flights.run(digest(2), [] { return SingleFlight::Outcome(std::make_shared<const CodeObject>()); }));
+  CHECK(flights.run(digest(2), [] { return built(); }));
   second_done = true;
 }
 

@@ -2,6 +2,7 @@
 
 // Many processes that want the same kernels at once, and what they do when one of them fails, stops or dies.
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <map>
@@ -71,6 +72,25 @@ TEST_CASE("8 and 64 processes that start at once on missing kernels compile each
     }
     CHECK(machine.log().size() == kKernels);
   }
+}
+
+TEST_CASE("of the threads that want one kernel at once, one has compiled it and the others found it", "[stampede]") {
+  const FakeMachine machine;
+  machine.behave("grouped_gemm slow\n");
+  FakeProcess process(machine);
+  std::atomic<int> compiled{0}, in_memory{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 8; ++t) {
+      threads.emplace_back([&] {
+        const auto code = process.get(0).value();
+        compiled += code.origin == CodeOrigin::kCompiled ? 1 : 0;
+        in_memory += code.origin == CodeOrigin::kMemory ? 1 : 0;
+      });
+    }
+  }
+  CHECK(compiled == 1);
+  CHECK(in_memory == 7);
 }
 
 TEST_CASE("when the process that compiles is killed, one of those who wait compiles", "[stampede]") {

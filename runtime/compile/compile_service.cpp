@@ -114,13 +114,15 @@ Result<CompiledCode> CompileService::load_or_compile(const KernelSpec& spec, con
   }
 
   // 4-7. Once per key: look up, render, compile, check, store.
-  CompiledCode result{nullptr, CodeOrigin::kCompiled, key};
-  auto outcome = flights_.run(key.digest, [&]() -> SingleFlight::Outcome {
-    SINTER_TRY(result, find_or_build(spec, plan, std::move(*toolchain), std::move(key)));
-    return result.code;
+  bool has_waited = true;
+  auto outcome = flights_.run(key.digest, [&] {
+    has_waited = false;
+    return find_or_build(spec, plan, std::move(*toolchain), std::move(key));
   });
-  SINTER_TRY(result.code, std::move(outcome));
-  return result;
+  if (outcome && has_waited) {
+    outcome->origin = CodeOrigin::kMemory;  // The thread that it waited for tells where that found it.
+  }
+  return outcome;
 }
 
 // No worker is started, not even to ask a compiler who it is.
@@ -241,8 +243,9 @@ std::optional<CompiledCode> CompileService::find_but_compiler(const KernelSpec& 
   return std::nullopt;
 }
 
-SingleFlight::Outcome CompileService::compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key,
-                                             const std::function<void()>& tick) {
+Result<std::shared_ptr<const CodeObject>> CompileService::compile(const KernelSpec& spec, const BodyPlan& plan,
+                                                                  const Toolchain& toolchain, const CacheKey& key,
+                                                                  const std::function<void()>& tick) {
   SINTER_TRY(GeneratedSource generated, render(spec, plan));
   ++compiles_;
   WorkerLogRecord record{.key = to_hex(key.digest), .spec = spec.name(), .backend = toolchain.backend};

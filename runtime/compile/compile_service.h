@@ -24,6 +24,7 @@
 #include "cache/kernel_cache.h"
 #include "codegen/family.h"
 #include "runtime/compile/cache_key_inputs.h"
+#include "runtime/compile/compiled_code.h"
 #include "runtime/compile/compiler_locations.h"
 #include "runtime/compile/failure_memory.h"
 #include "runtime/compile/key_lease.h"
@@ -32,16 +33,6 @@
 #include "runtime/compile/worker_pool.h"
 
 namespace sinter {
-
-/// Where a code object came from.
-enum class CodeOrigin : std::uint8_t { kMemory, kLocal, kBundle, kRemote, kCompiled };
-std::string_view code_origin_name(CodeOrigin origin);  ///< "memory", "disk", "bundle", "remote", "compiled".
-
-struct CompiledCode {
-  std::shared_ptr<const CodeObject> code;
-  CodeOrigin origin = CodeOrigin::kCompiled;
-  CacheKey key;
-};
 
 /// May a request that no cache can serve be compiled?
 struct CompilePermission {
@@ -114,8 +105,8 @@ class CompileService {
   Result<CompiledCode> find_or_refuse(const KernelSpec& spec, const BodyPlan& plan, std::string_view why_not);
   RemoteLookup ask_remote(const KernelSpec& spec, const BodyPlan& plan, const CacheKey& key, RemoteWish wish, KeyLease& lease);
   Result<CompiledCode> find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key);
-  SingleFlight::Outcome compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain, const CacheKey& key,
-                                const std::function<void()>& tick);
+  Result<std::shared_ptr<const CodeObject>> compile(const KernelSpec& spec, const BodyPlan& plan, const Toolchain& toolchain,
+                                                    const CacheKey& key, const std::function<void()>& tick);
   Result<void> complete_facts(const KernelSpec& spec, CodeObject& code, const CompileWatch& watch);
 
   const Settings settings_;

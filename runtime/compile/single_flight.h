@@ -16,16 +16,17 @@
 #include "base/fork_safe_condition.h"
 #include "base/fork_safe_mutex.h"
 #include "base/result.h"
-#include "codegen/code_object.h"
+#include "runtime/compile/compiled_code.h"
 
 namespace sinter {
 
 /// Thread-safe. No lock is held while building.
 class SingleFlight {
  public:
-  using Outcome = Result<std::shared_ptr<const CodeObject>>;
+  using Outcome = Result<CompiledCode>;
 
-  /// The outcome of `build` for `key`: this thread's, or another's that was under way.
+  /// The outcome of `build` for `key`: this thread's, or another's that was under way. The origin and the key that it is
+  /// filed under are those of the build.
   Outcome run(const Digest& key, const std::function<Outcome()>& build);
 
  private:
