@@ -144,13 +144,17 @@ std::optional<CacheHit> KernelCache::lookup(const CacheKey& key, MissCount miss_
     }
   }
   if (miss_count == MissCount::kCounted) {
-    if (local_ != nullptr) {
-      usage_->note_miss(key);
-    } else {
-      usage_->count(UsageEvent::kMiss);  // There is nobody to explain it to.
-    }
+    count_miss(key);
   }
   return std::nullopt;
+}
+
+void KernelCache::count_miss(const CacheKey& key) {
+  if (local_ != nullptr) {
+    usage_->note_miss(key);
+  } else {
+    usage_->count(UsageEvent::kMiss);  // There is nobody to explain it to.
+  }
 }
 
 RemoteLookup KernelCache::lookup_remote(const CacheKey& key, RemoteWish wish,

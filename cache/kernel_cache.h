@@ -102,6 +102,9 @@ class KernelCache {
   /// The same from the memory layer alone; a miss here is not counted, since lookup() follows it.
   std::optional<CacheHit> lookup_memory(const CacheKey& key);
 
+  /// For a caller that looked up without counting, once nothing else that it asked had the kernel either.
+  void count_miss(const CacheKey& key);
+
   /// Asks the remote tier, after lookup() found nothing; a hit is kept on this node. `accept` says no to what is of no
   /// use although it is whole. Whoever would compile the key, while another node does, waits here for it, within
   /// RemoteTier's limits; `on_wait` is called in between.

@@ -39,7 +39,8 @@ TEST_CASE("a bundle's kernel goes before compiling, whichever compiler made it")
   const FakeMachine builder, server;
   const auto compiled = FakeProcess(builder).get(1);
   REQUIRE(compiled);
-  FakeProcess process(with_bundle(server, bundle_with(*compiled, builder.path("b"), "compiler", "fake llvm 0.9")));
+  const std::string bundle = bundle_with(*compiled, builder.path("b"), "compiler", "fake llvm 0.9");
+  FakeProcess process(with_bundle(server, bundle));
 
   const auto found = process.get(1);
   REQUIRE(found);
@@ -47,6 +48,13 @@ TEST_CASE("a bundle's kernel goes before compiling, whichever compiler made it")
   CHECK(found->code->code == compiled->code->code);
   CHECK(server.log().empty());
   REQUIRE(process.get(2));
+  CHECK(process.cache().counters().misses == 1);
+
+  // Once the compiler here is known, the key that it would give is looked up first: still a hit, and no miss.
+  FakeProcess later(with_bundle(server, bundle));
+  CHECK(later.get(1)->origin == CodeOrigin::kBundle);
+  CHECK(later.cache().counters().misses == 0);
+  CHECK(later.cache().counters().bundle_hits == 1);
   CHECK(server.logged("ok") == 1);
 }
 

@@ -130,7 +130,7 @@ Result<CompiledCode> CompileService::find_or_refuse(const KernelSpec& spec, cons
   std::optional<CacheKey> key;
   if (const std::optional<Toolchain> toolchain = known_toolchain(*spec.arch)) {
     SINTER_TRY(key, cache_key_of(spec, plan, *toolchain));
-    if (auto found = find(*key, MissCount::kCounted)) {
+    if (auto found = find(*key)) {
       return std::move(*found);
     }
   }
@@ -138,6 +138,7 @@ Result<CompiledCode> CompileService::find_or_refuse(const KernelSpec& spec, cons
     return std::move(*found);
   }
   if (key) {
+    cache_.count_miss(*key);
     KeyLease none;
     if (RemoteLookup remote = ask_remote(spec, plan, *key, RemoteWish::kEntry, none); remote.hit) {
       return CompiledCode{std::move(remote.hit->code), CodeOrigin::kRemote, std::move(*key)};
@@ -148,9 +149,10 @@ Result<CompiledCode> CompileService::find_or_refuse(const KernelSpec& spec, cons
                                 cache_.directory().empty() ? "memory only" : cache_.directory(), why_not, spec.arch->name));
 }
 
-std::optional<CompiledCode> CompileService::find(const CacheKey& key, MissCount count) {
+// A miss is counted by the caller, once the bundles have no such kernel of another compiler either.
+std::optional<CompiledCode> CompileService::find(const CacheKey& key) {
   const Clock::time_point start = Clock::now();
-  auto hit = cache_.lookup(key, count);
+  auto hit = cache_.lookup(key, MissCount::kNotAgain);
   times_.lookup.observe(seconds_since(start));
   if (!hit) {
     return std::nullopt;
@@ -159,8 +161,8 @@ std::optional<CompiledCode> CompileService::find(const CacheKey& key, MissCount 
 }
 
 // The kernel, or the failure that all others were told of.
-std::optional<Result<CompiledCode>> CompileService::find_settled(const CacheKey& key, MissCount count) {
-  if (auto found = find(key, count)) {
+std::optional<Result<CompiledCode>> CompileService::find_settled(const CacheKey& key) {
+  if (auto found = find(key)) {
     return std::move(*found);
   }
   if (auto failure = failures_.find(key)) {
@@ -171,19 +173,20 @@ std::optional<Result<CompiledCode>> CompileService::find_settled(const CacheKey&
 
 // The part that one thread does for all that want the key, and one process of the node for all the others.
 Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key) {
-  if (auto found = find(key, MissCount::kCounted)) {
+  if (auto found = find(key)) {
     return std::move(*found);
   }
   // Before a remembered failure is told: the bundle may be what was to mend it.
   if (auto found = find_in_bundles(spec, plan)) {
     return std::move(*found);
   }
+  cache_.count_miss(key);
   if (auto failure = failures_.find(key)) {
     return std::move(*failure);
   }
   std::optional<Result<CompiledCode>> settled;
   const auto look_again = [&] {
-    settled = find_settled(key, MissCount::kNotAgain);
+    settled = find_settled(key);
     return settled.has_value();
   };
   KeyLease lease = leases_.acquire(key.digest, look_again);
@@ -236,7 +239,7 @@ std::optional<CompiledCode> CompileService::find_but_compiler(const KernelSpec& 
     if (!same_but_compiler(key, *wanted)) {
       continue;
     }
-    if (auto hit = cache_.lookup(key)) {
+    if (auto hit = cache_.lookup(key, MissCount::kNotAgain)) {
       return CompiledCode{std::move(hit->code), origin_of(hit->layer), std::move(key)};
     }
   }

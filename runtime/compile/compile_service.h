@@ -100,8 +100,8 @@ class CompileService {
   std::optional<CompiledCode> built_elsewhere(const KernelSpec& spec, const BodyPlan& plan);
   std::optional<CompiledCode> find_in_bundles(const KernelSpec& spec, const BodyPlan& plan);
   std::optional<CompiledCode> find_but_compiler(const KernelSpec& spec, const BodyPlan& plan, std::vector<CacheKey> candidates);
-  std::optional<CompiledCode> find(const CacheKey& key, MissCount count);
-  std::optional<Result<CompiledCode>> find_settled(const CacheKey& key, MissCount count);
+  std::optional<CompiledCode> find(const CacheKey& key);
+  std::optional<Result<CompiledCode>> find_settled(const CacheKey& key);
   Result<CompiledCode> find_or_refuse(const KernelSpec& spec, const BodyPlan& plan, std::string_view why_not);
   RemoteLookup ask_remote(const KernelSpec& spec, const BodyPlan& plan, const CacheKey& key, RemoteWish wish, KeyLease& lease);
   Result<CompiledCode> find_or_build(const KernelSpec& spec, const BodyPlan& plan, Toolchain toolchain, CacheKey key);
