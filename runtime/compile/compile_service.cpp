@@ -23,6 +23,10 @@ using Clock = std::chrono::steady_clock;
 /// Long enough that an absent compiler costs nothing, short enough that a worker killed at its start costs little.
 constexpr std::chrono::seconds kAskAgainAfter{2};
 
+/// How long the remote tier is believed that it has not a kernel, where that is not compiled. Another node may be about
+/// to send it.
+constexpr std::chrono::seconds kMissBelieved{5};
+
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::int64_t unix_ns_now() {
@@ -76,7 +80,7 @@ CompileService::CompileService(const Settings& settings, KernelCache& cache, con
     : settings_(settings), cache_(cache), log_(log), locations_(find_compilers(settings, environment)), pool_(locations_, pool_options(settings), warn_through(log)),
       failures_(cache, std::chrono::seconds(settings.failure_memory_s)),
       leases_({.directory = cache.directory(), .allow_shared_directory = settings.shared_cache_dir}, warn_through(log)),
-      worker_log_(settings.worker_log, warn_through(log)) {}
+      worker_log_(settings.worker_log, warn_through(log)), not_remote_(kMissBelieved) {}
 
 CompileService::~CompileService() = default;
 
@@ -139,14 +143,35 @@ Result<CompiledCode> CompileService::find_or_refuse(const KernelSpec& spec, cons
   }
   if (key) {
     cache_.count_miss(*key);
-    KeyLease none;
-    if (RemoteLookup remote = ask_remote(spec, plan, *key, RemoteWish::kEntry, none); remote.hit) {
-      return CompiledCode{std::move(remote.hit->code), CodeOrigin::kRemote, std::move(*key)};
+    if (auto found = find_remotely(spec, plan, *key)) {
+      return std::move(*found);
     }
   }
   return make_error(ErrorCode::kNotPrebuilt,
                     fmt::format("{} is in no cache ({}) and {}; build it with `sinter prebuild --arch {}`", spec.name(),
                                 cache_.directory().empty() ? "memory only" : cache_.directory(), why_not, spec.arch->name));
+}
+
+// Asked by one thread for all that want the key, and not again for a while if it was in vain: a host may ask for what
+// nobody has at every step. No lease: who holds one may be compiling, and that is not waited for.
+std::optional<CompiledCode> CompileService::find_remotely(const KernelSpec& spec, const BodyPlan& plan, const CacheKey& key) {
+  auto outcome = remote_flights_.run(key.digest, [&]() -> SingleFlight::Outcome {
+    // Another thread may have asked since this one looked.
+    if (auto hit = cache_.lookup_memory(key)) {
+      return CompiledCode{std::move(hit->code), CodeOrigin::kMemory, key};
+    }
+    if (not_remote_.contains(key.digest)) {
+      return make_error(ErrorCode::kNotPrebuilt, "");
+    }
+    KeyLease none;
+    RemoteLookup remote = ask_remote(spec, plan, key, RemoteWish::kEntry, none);
+    if (remote.hit) {
+      return CompiledCode{std::move(remote.hit->code), CodeOrigin::kRemote, key};
+    }
+    not_remote_.add(key.digest);
+    return make_error(ErrorCode::kNotPrebuilt, "");
+  });
+  return outcome ? std::optional<CompiledCode>(std::move(*outcome)) : std::nullopt;
 }
 
 // A miss is counted by the caller, once the bundles have no such kernel of another compiler either.
@@ -320,6 +345,7 @@ Result<void> CompileService::complete_facts(const KernelSpec& spec, CodeObject& 
 
 void CompileService::retry_failures() {
   failures_.forget_all();
+  not_remote_.clear();
   const std::lock_guard lock(mutex_);
   std::erase_if(identities_, [](const auto& entry) { return !entry.second.identity; });
 }

@@ -28,6 +28,7 @@
 #include "runtime/compile/compiler_locations.h"
 #include "runtime/compile/failure_memory.h"
 #include "runtime/compile/key_lease.h"
+#include "runtime/compile/recent_keys.h"
 #include "runtime/compile/single_flight.h"
 #include "runtime/compile/worker_log.h"
 #include "runtime/compile/worker_pool.h"
@@ -100,6 +101,7 @@ class CompileService {
   std::optional<CompiledCode> built_elsewhere(const KernelSpec& spec, const BodyPlan& plan);
   std::optional<CompiledCode> find_in_bundles(const KernelSpec& spec, const BodyPlan& plan);
   std::optional<CompiledCode> find_but_compiler(const KernelSpec& spec, const BodyPlan& plan, std::vector<CacheKey> candidates);
+  std::optional<CompiledCode> find_remotely(const KernelSpec& spec, const BodyPlan& plan, const CacheKey& key);
   std::optional<CompiledCode> find(const CacheKey& key);
   std::optional<Result<CompiledCode>> find_settled(const CacheKey& key);
   Result<CompiledCode> find_or_refuse(const KernelSpec& spec, const BodyPlan& plan, std::string_view why_not);
@@ -118,6 +120,8 @@ class CompileService {
   FailureMemory failures_;
   KeyLeases leases_;
   WorkerLog worker_log_;
+  SingleFlight remote_flights_;  // Of requests that may not compile.
+  RecentKeys not_remote_;
   std::atomic<std::int64_t> compiles_{0}, failed_compiles_{0};
   CompileTimes times_;
 

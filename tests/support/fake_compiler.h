@@ -13,6 +13,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codegen/resolve.h"
@@ -98,15 +99,16 @@ class FakeMachine {
 class FakeProcess {
  public:
   explicit FakeProcess(const FakeMachine& machine) : FakeProcess(machine.settings()) {}
-  explicit FakeProcess(const Settings& settings)
+  explicit FakeProcess(const Settings& settings, RemoteOptions remote = {})
       : log_(LogLevel::kWarn, [this](LogLevel, std::string_view text) { problems_.sink()(std::string(text)); }),
-        cache_({.directory = settings.cache_dir, .bundles = settings.bundles, .busy_timeout_ms = 30'000},
+        cache_({.directory = settings.cache_dir, .bundles = settings.bundles, .busy_timeout_ms = 30'000,
+                .remote = std::move(remote)},
                problems_.sink()),
         service_(settings, cache_, log_) {}
 
-  Result<CompiledCode> get(int number) {
+  Result<CompiledCode> get(int number, CompilePermission permission = {}) {
     const NumberedKernel kernel = numbered_kernel(number);
-    return service_.load_or_compile(kernel.spec, kernel.plan);
+    return service_.load_or_compile(kernel.spec, kernel.plan, permission);
   }
 
   CompileService& service() { return service_; }
