@@ -62,7 +62,10 @@ Result<void> Kernel::pack(const void* args, std::size_t args_bytes, PackedLaunch
 Result<void> Kernel::check(const void* args, std::size_t args_bytes, LaunchShape& shape) const {
   const KernelSpec& spec = parts_.spec;
   if (args_bytes != parts_.limits.args_bytes) {
-    return explain_launch(parts_.limits, {}, args_bytes);
+    return make_error(ErrorCode::kInvalidRequest,
+                      fmt::format("{}: {} bytes of arguments were given, the kernel takes {}; is the argument struct that "
+                                  "of the header of this release?",
+                                  name_, args_bytes, parts_.limits.args_bytes));
   }
   if (const char* problem = spec.family->bad_scalar(spec, args); problem != nullptr) {
     return make_error(ErrorCode::kInvalidRequest, fmt::format("{}: {}", name_, problem));

@@ -112,6 +112,16 @@ TEST_CASE("in checked mode each launch is waited for, and the one at fault is na
   CHECK_THAT(setup.error(*kernel), Contains("synchronize failed") && Contains("this launch did it: " + kernel->name()));
 }
 
+TEST_CASE("arguments of another size are the caller's mistake, and both sizes are told") {
+  Setup setup;
+  const auto kernel = setup.kernel("128", false);
+  const auto launched = kernel->launch(&setup.args, sizeof setup.args - 8, nullptr);
+  REQUIRE_FALSE(launched);
+  CHECK(launched.error().code == ErrorCode::kInvalidRequest);
+  CHECK_THAT(launched.error().message, Contains(kernel->name()) && Contains(std::to_string(sizeof setup.args - 8) + " bytes of arguments") &&
+                                           Contains("takes " + std::to_string(sizeof setup.args)) && Contains("header of this release"));
+}
+
 TEST_CASE("a launch that a quirk denies does not reach the device") {
   Setup setup;
   QuirkRange rows;
