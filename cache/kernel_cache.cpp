@@ -159,7 +159,7 @@ void KernelCache::count_miss(const CacheKey& key) {
 
 RemoteLookup KernelCache::lookup_remote(const CacheKey& key, RemoteWish wish,
                                         const std::function<Result<void>(const CodeObject&)>& accept,
-                                        const std::function<void()>& on_wait) {
+                                        const std::function<bool()>& on_wait) {
   if (remote_ == nullptr) {
     return {};
   }

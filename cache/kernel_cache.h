@@ -107,9 +107,10 @@ class KernelCache {
 
   /// Asks the remote tier, after lookup() found nothing; a hit is kept on this node. `accept` says no to what is of no
   /// use although it is whole. Whoever would compile the key, while another node does, waits here for it, within
-  /// RemoteTier's limits; `on_wait` is called in between.
+  /// RemoteTier's limits; `on_wait` is called in between, and ends the
+  /// wait by false.
   RemoteLookup lookup_remote(const CacheKey& key, RemoteWish wish, const std::function<Result<void>(const CodeObject&)>& accept,
-                             const std::function<void()>& on_wait);
+                             const std::function<bool()>& on_wait);
 
   /// Keys under which the spec is stored, by whatever compiler: for a process without a compiler. The local database's
   /// come first, newest first.

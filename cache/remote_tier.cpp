@@ -154,7 +154,7 @@ std::optional<remote::Answer> RemoteTier::ask(const remote::Request& request, Re
   return std::nullopt;
 }
 
-RemoteTier::Found RemoteTier::find(const CacheKey& key, RemoteWish wish, const std::function<void()>& on_wait) {
+RemoteTier::Found RemoteTier::find(const CacheKey& key, RemoteWish wish, const std::function<bool()>& on_wait) {
   if (!is_usable()) {
     return {};
   }
@@ -189,8 +189,10 @@ RemoteTier::Found RemoteTier::find(const CacheKey& key, RemoteWish wish, const s
       // Of random length, so that nodes do not ask in step.
       std::uniform_int_distribution<int> spread(0, static_cast<int>(pause.count()));
       std::this_thread::sleep_for(pause / 2 + milliseconds(spread(random)));
-      on_wait();
-      continue;
+      if (on_wait()) {
+        continue;
+      }
+      return {};
     }
     count(misses_);
     return {std::nullopt, lease == remote::LeaseState::kGranted ? hold(key, std::move(request.token)) : RemoteLease()};

@@ -57,8 +57,8 @@ class RemoteTier {
     RemoteLease lease;            ///< Without a row: whether others wait for the caller to compile.
   };
   /// Asks for the entry. While another node holds the key's lease this asks again and again, and calls `on_wait` in
-  /// between, at least every second while the engine answers in time.
-  Found find(const CacheKey& key, RemoteWish wish, const std::function<void()>& on_wait);
+  /// between, at least every second while the engine answers in time; false ends that.
+  Found find(const CacheKey& key, RemoteWish wish, const std::function<bool()>& on_wait);
 
   /// A row from find() that turned out to be of no use: counted and reported as one that failed its checks.
   void reject(const CacheKey& key, std::string_view why);

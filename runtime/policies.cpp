@@ -103,7 +103,7 @@ Result<const KernelHandle*> Runtime::give_stand_in(int device, const KernelReque
 // False if no thread is to be had.
 bool Runtime::build_behind(int device, const KernelRequest& request, StandIn& stand_in) {
   const bool is_taken = background_.add([this, device, request, &stand_in] {
-    if (const auto own = get_kernel(device, request); !own) {
+    if (const auto own = get_kernel(device, request); !own && !service_->is_stopped()) {
       keep_standing_in(stand_in, own.error());
     }
   });
@@ -154,7 +154,7 @@ Result<void> Runtime::prefetch(int device, std::span<const KernelRequest> reques
   }
   for (const KernelRequest& request : requests) {
     const bool is_taken = background_.add([this, device, request] {
-      if (const auto kernel = get_kernel(device, request); !kernel) {
+      if (const auto kernel = get_kernel(device, request); !kernel && !service_->is_stopped()) {
         ++background_failures_;
         log_.warn(fmt::format("prefetch: {}", kernel.error().message));
       }

@@ -82,7 +82,8 @@ Runtime::Runtime(RuntimeOptions options)
   }
 }
 
-Runtime::~Runtime() = default;
+// What runs in the background is waited for by background_, which goes first.
+Runtime::~Runtime() { service_->stop(); }
 
 Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeOptions options) {
   std::unique_ptr<Runtime> runtime(new Runtime(std::move(options)));

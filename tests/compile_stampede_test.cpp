@@ -148,6 +148,41 @@ TEST_CASE("while every place of the node is taken, hits are had and a compiler i
   CHECK(wait_for(busy) == -SIGKILL);
 }
 
+TEST_CASE("a service that is stopped waits for no compile, no place and no other process, and remembers no failure", "[stampede]") {
+  const FakeMachine machine;
+  REQUIRE(FakeProcess(machine).get(0));  // from here on the compiler is known
+  machine.behave("grouped_gemm hang\n");
+  Settings patient = machine.settings();
+  patient.compile_timeout_s = 3600;
+  const pid_t other = start_child([&] {
+    FakeProcess process(patient);
+    return process.get(1) ? 0 : 1;
+  });
+  std::this_thread::sleep_for(500ms);
+  {
+    FakeProcess process(patient);
+    std::atomic<int> timeouts{0};
+    std::vector<std::jthread> threads;
+    for (int i = 1; i <= 6; ++i) {
+      threads.emplace_back([&, i] {
+        const auto code = process.get(i);
+        timeouts += !code && code.error().code == ErrorCode::kTimeout ? 1 : 0;
+      });
+    }
+    std::this_thread::sleep_for(500ms);
+    process.service().stop();
+    threads.clear();
+    CHECK(timeouts == 6);
+  }
+  ::kill(other, SIGKILL);
+  CHECK(wait_for(other) == -SIGKILL);
+  machine.behave("");
+  FakeProcess next(machine);
+  for (int i = 1; i <= 6; ++i) {
+    CHECK(next.get(i));
+  }
+}
+
 TEST_CASE("a cache that cannot be written costs compiles and fails none", "[stampede]") {
   const FakeMachine machine;
   Settings settings = machine.settings();

@@ -4,6 +4,8 @@
 // the host device with the real compiler worker.
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -180,6 +182,25 @@ TEST_CASE("a runtime that ends while it prefetches drops what waits") {
   const std::vector<KernelRequest> list(64, request(64, "1x1x1"));
   REQUIRE(setup.runtime->prefetch(setup.device, list));
   setup.runtime.reset();
+}
+
+TEST_CASE("a runtime that ends while a compiler says nothing does not wait for it, and complains of nothing") {
+  const TemporaryDirectory directory;
+  const std::string worker = directory.path() + "/sinter-worker-llvm";
+  std::ofstream(worker) << "#!/bin/sh\nexec sleep 3600\n";
+  std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
+  std::vector<std::string> warnings;
+  RuntimeOptions options;
+  options.settings.cache_dir = directory.path() + "/cache";
+  options.settings.worker_dir = directory.path();
+  options.settings.compile_timeout_s = 3600;
+  options.log = [&](LogLevel, std::string_view text) { warnings.emplace_back(text); };
+  auto runtime = Runtime::create(std::move(options)).value();
+  const KernelRequest list[] = {request(64), request(72)};
+  REQUIRE(runtime->prefetch(runtime->open_device("host").value(), list));
+  std::this_thread::sleep_for(500ms);
+  runtime.reset();
+  CHECK(warnings.empty());
 }
 
 TEST_CASE("after the warm-up a compile is counted, warned of, or refused") {

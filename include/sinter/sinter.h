@@ -81,7 +81,9 @@ typedef struct sinter_options {
 
 /* `options` may be NULL. Reads the environment once. */
 SINTER_API sinter_status sinter_runtime_create(const sinter_options* options, sinter_runtime** runtime, sinter_error** error);
-/* No kernel of the runtime may be in use. NULL is allowed. */
+/* No kernel of the runtime may be in use. NULL is allowed. What is built in the background is given up: compiles are
+ * ended, and waits for other processes or nodes, which takes less than a second; then a remote tier's answer
+ * (SINTER_REMOTE_TIMEOUT_MS) and writes (2 s), and a load into the driver, are waited for where one is under way. */
 SINTER_API void sinter_runtime_destroy(sinter_runtime* runtime);
 
 /* Opens a device by name: "host", "cuda:0", "hip:1". Opening it again gives the same number. */

@@ -212,12 +212,12 @@ Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const
   std::optional<Result<CompiledCode>> settled;
   const auto look_again = [&] {
     settled = find_settled(key);
-    return settled.has_value();
+    return settled.has_value() || is_stopped();
   };
   KeyLease lease = leases_.acquire(key.digest, look_again);
   // Whoever had the lease before may have come to an end since the first look.
   if (settled || look_again()) {
-    return std::move(*settled);
+    return settled ? std::move(*settled) : make_error(ErrorCode::kTimeout, spec.name() + " is not waited for any more");
   }
   RemoteLookup remote = ask_remote(spec, plan, key, RemoteWish::kEntryOrLease, lease);
   if (remote.hit) {
@@ -242,7 +242,10 @@ Result<CompiledCode> CompileService::find_or_build(const KernelSpec& spec, const
 RemoteLookup CompileService::ask_remote(const KernelSpec& spec, const BodyPlan& plan, const CacheKey& key, RemoteWish wish,
                                         KeyLease& lease) {
   const auto accept = [&](const CodeObject& code) { return check_code_object(spec, plan, code, caps_of_arch(*spec.arch)); };
-  return cache_.lookup_remote(key, wish, accept, [&lease] { lease.tick(); });
+  return cache_.lookup_remote(key, wish, accept, [&] {
+    lease.tick();
+    return !is_stopped();
+  });
 }
 
 std::optional<CompiledCode> CompileService::built_elsewhere(const KernelSpec& spec, const BodyPlan& plan) {
@@ -290,10 +293,10 @@ Result<std::shared_ptr<const CodeObject>> CompileService::compile(const KernelSp
       worker_log_.write(record);
     }
   };
-  const CompileWatch watch{tick, log_attempt};
+  const CompileWatch watch{tick, log_attempt, &stop_};
   const auto fail = [&](Error error) {
     ++failed_compiles_;
-    if (outcome != AttemptOutcome::kKilled) {  // which is not the kernel's fault
+    if (outcome != AttemptOutcome::kKilled && !is_stopped()) {  // neither is the kernel's fault
       failures_.remember(key, {error.code, outcome == AttemptOutcome::kCrashed, 0, error.message, error.log, error.source});
     }
     return error;
@@ -423,14 +426,14 @@ Result<std::string> CompileService::identity_of(const std::string& backend) {
     std::optional<std::string> identity;
     const auto look_again = [&] {
       identity = remembered_identity(name);
-      return identity.has_value();
+      return identity.has_value() || is_stopped();
     };
     KeyLease lease = leases_.acquire(sha256(as_bytes("identity of " + name)), look_again);
     if (identity || look_again()) {
-      return std::move(*identity);
+      return identity ? Result<std::string>(std::move(*identity)) : make_error(ErrorCode::kTimeout, backend + " is not asked any more");
     }
     const std::int64_t asked = unix_ns_now();
-    SINTER_TRY(protocol::BackendInfo info, pool_.ask_anew(backend, {[&lease] { lease.tick(); }, {}}));
+    SINTER_TRY(protocol::BackendInfo info, pool_.ask_anew(backend, {[&lease] { lease.tick(); }, {}, &stop_}));
     if (const auto sealed = seal_memo({info.identity, std::move(info.files)}, asked)) {
       cache_.remember_compiler_identity(name, *sealed);
     }

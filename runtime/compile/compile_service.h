@@ -71,6 +71,11 @@ class CompileService {
   /// Errors: kCompilerUnavailable naming what was looked for.
   Result<Toolchain> toolchain_for(const Arch& arch);
 
+  /// Ends what waits for a compiler or for others, in any thread, within half a second: requests fail with kTimeout, and
+  /// nothing of it is remembered. For the end of the runtime.
+  void stop() { stop_.store(true, std::memory_order_release); }
+  bool is_stopped() const { return stop_.load(std::memory_order_acquire); }
+
   /// Forgets what failed, so that the next request tries again. Other processes notice within half a minute.
   void retry_failures();
 
@@ -115,6 +120,7 @@ class CompileService {
   KernelCache& cache_;
   const Log& log_;
   const CompilerLocations locations_;
+  std::atomic<bool> stop_{false};
   WorkerPool pool_;
   SingleFlight flights_;
   FailureMemory failures_;

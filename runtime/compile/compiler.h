@@ -3,6 +3,7 @@
 
 // What is asked of a compiler, whichever it is and wherever it runs.
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -44,16 +45,18 @@ struct CompileAttempt {
   std::size_t code_bytes = 0;  ///< 0 unless kOk.
 };
 
-/// Who wants to know how a compile goes on. Called in the thread that compiles; either may be empty.
+/// Who wants to know how a compile goes on, and may want it to end. Called in the thread that compiles; all may be empty.
 struct CompileWatch {
   std::function<void()> progress;  ///< About four times a second while anything is waited for.
   std::function<void(const CompileAttempt&)> attempted;
+  const std::atomic<bool>* stop = nullptr;  ///< Once true, nothing is waited for any more.
 
   void tell_progress() const {
     if (progress) {
       progress();
     }
   }
+  bool is_stopped() const { return stop != nullptr && stop->load(std::memory_order_acquire); }
 };
 
 /// Between two calls of CompileWatch::progress.

@@ -70,7 +70,7 @@ NodeSlot NodeSlots::enter(Company company, const CompileWatch& watch) {
       return {};
     }
     watch.tell_progress();
-    if (!patience.wait(file->counter(kProgressCounter))) {
+    if (watch.is_stopped() || !patience.wait(file->counter(kProgressCounter))) {
       return {};
     }
   }

@@ -159,7 +159,8 @@ class WorkerPool::Lease {
               slot_.tick();
               watch.tell_progress();
             },
-            {}};
+            {},
+            watch.stop};
   }
 
  private:
@@ -220,7 +221,7 @@ Result<std::unique_ptr<WorkerProcess>> WorkerPool::start(const BackendLocation& 
   command.warm_file = state().node.warm_file();
   const auto begin = std::chrono::steady_clock::now();
   auto worker = WorkerProcess::start(command, watch);
-  if (!worker && std::chrono::steady_clock::now() - begin < kQuickFailure) {
+  if (!worker && !watch.is_stopped() && std::chrono::steady_clock::now() - begin < kQuickFailure) {
     std::this_thread::sleep_for(kPauseBeforeRestart);
     worker = WorkerProcess::start(command, watch);
   }

@@ -53,7 +53,7 @@ class WorkerPool {
 
   /// Errors: kCompilerUnavailable: no worker, no library, or it does not know the arch; kCompileFailed with log and
   /// source: the compiler refused it, or died twice over it; kTimeout with source; kInternal: the worker answered
-  /// nonsense.
+  /// nonsense. A watch that stops it is a kTimeout within half a second.
   Result<CodeObject> compile(const CompileJob& job, const CompileWatch& watch = {});
 
   /// What one compiler says of itself; starts its worker if none is warm, and waits for no compile.

@@ -76,6 +76,9 @@ Result<std::vector<std::byte>> WorkerProcess::read_frame(Clock::time_point deadl
       return protocol::read_frame(child_->socket(), to_timeout_ms(deadline));
     }
     watch.tell_progress();
+    if (watch.is_stopped()) {
+      return make_error(ErrorCode::kTimeout, "it was stopped, since nobody waits for it any more");
+    }
   }
 }
 
@@ -84,7 +87,7 @@ Result<void> WorkerProcess::read_hello(milliseconds limit, const CompileWatch& w
   if (!frame) {
     const bool timed_out = frame.error().code == ErrorCode::kTimeout;
     end(timed_out ? State::kTimedOut : child_->has_hung_up() ? State::kDied : State::kGarbage);
-    Error error = cannot_start(program_, timed_out ? fmt::format("it said nothing for {} s", limit.count() / 1000)
+    Error error = cannot_start(program_, timed_out && !watch.is_stopped() ? fmt::format("it said nothing for {} s", limit.count() / 1000)
                                          : state_ == State::kDied ? "it " + end_text_
                                                                   : frame.error().message);
     error.log = child_->take_stderr();
@@ -120,7 +123,10 @@ Result<std::vector<std::byte>> WorkerProcess::exchange(const std::vector<std::by
   if (answer.error().code == ErrorCode::kTimeout) {
     end(State::kTimedOut);
     return make_error(ErrorCode::kTimeout,
-                      fmt::format("the compile worker did not answer within {} ms and was stopped", limit.count()));
+                      watch.is_stopped() ? "the compile worker was stopped, since nobody waits for it any more"
+                                         : fmt::format("the compile worker did not answer within {} ms and was stopped; "
+                                                       "SINTER_COMPILE_TIMEOUT_S allows more",
+                                                       limit.count()));
   }
   if (child_->has_hung_up()) {
     end(State::kDied);

@@ -17,7 +17,7 @@ std::unique_ptr<WorkerProcess> WorkerSlots::enter(const std::string& kind, Compa
   Workers leaving;  // declared before the lock: ended after it is released
   std::unique_lock lock(mutex_);
   waiting_alone_ += company == Company::kAlone ? 1 : 0;
-  while (!changed_.wait_for(lock, kProgressInterval, [&] { return may_enter(company); })) {
+  while (!changed_.wait_for(lock, kProgressInterval, [&] { return may_enter(company); }) && !watch.is_stopped()) {
     lock.unlock();
     watch.tell_progress();
     lock.lock();

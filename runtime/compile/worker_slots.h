@@ -22,7 +22,7 @@ class WorkerSlots {
  public:
   WorkerSlots(std::int64_t places, std::chrono::seconds idle_limit) : places_(places), idle_limit_(idle_limit) {}
 
-  /// Waits for a place and occupies it. Returns a warm worker of this kind, or null: the caller starts one. Who wants
+  /// Waits for a place and occupies it; one too many if the wait is stopped. Returns a warm worker of this kind, or null: the caller starts one. Who wants
   /// to be alone always starts one, and has no other compile of this process beside it.
   std::unique_ptr<WorkerProcess> enter(const std::string& kind, Company company, const CompileWatch& watch = {});
 
