@@ -232,7 +232,7 @@ Result<Settings> read_settings(const char* (*get)(const char*)) {
       continue;
     }
     if (auto set = row.set(settings, value); !set) {
-      return make_error(ErrorCode::kInvalidRequest, fmt::format("environment variable {} is {}", row.info.variable, set.error().message));
+      return make_error(ErrorCode::kInvalidRequest, fmt::format("the setting {} is {}", row.info.variable, set.error().message));
     }
   }
   return settings;

@@ -149,8 +149,8 @@ void Runtime::retry_failures() {
 }
 
 Result<void> Runtime::prefetch(int device, std::span<const KernelRequest> requests) {
-  if (device < 0 || device >= kMaxDevices || opened_[static_cast<std::size_t>(device)].load() == nullptr) {
-    return make_error(ErrorCode::kInvalidRequest, fmt::format("device {} was not opened", device));
+  if (opened(device) == nullptr) {
+    return no_device(device);
   }
   for (const KernelRequest& request : requests) {
     const bool is_taken = background_.add([this, device, request] {

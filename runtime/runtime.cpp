@@ -220,6 +220,14 @@ const Device* Runtime::opened(int index) const {
   return index >= 0 && index < kMaxDevices ? opened_[static_cast<std::size_t>(index)].load(std::memory_order_acquire) : nullptr;
 }
 
+Error Runtime::no_device(int index) const {
+  const auto last = std::find_if(opened_.begin(), opened_.end(), [](const auto& device) { return device.load() == nullptr; });
+  const auto count = last - opened_.begin();
+  return make_error(ErrorCode::kInvalidRequest,
+                    fmt::format("there is no device number {}: {}; a number comes from opening a device by its name", index,
+                                count == 0 ? "none was opened" : fmt::format("those opened are 0 to {}", count - 1)));
+}
+
 ChoiceQuestion Runtime::question(int index, const KernelRequest& request) {
   const Device& device = this->device(index);
   return {.request = request,
@@ -234,7 +242,7 @@ ChoiceQuestion Runtime::question(int index, const KernelRequest& request) {
 
 Result<KernelChoice> Runtime::explain(int device_index, const KernelRequest& request) {
   if (opened(device_index) == nullptr) {
-    return make_error(ErrorCode::kInvalidRequest, fmt::format("device {} was not opened", device_index));
+    return no_device(device_index);
   }
   ChoiceQuestion all = question(device_index, request);
   all.all = true;
@@ -245,7 +253,7 @@ Result<KernelChoice> Runtime::explain(int device_index, const KernelRequest& req
 Result<const KernelHandle*> Runtime::make_live(int device_index, const KernelRequest& request, const GetOptions& options,
                                                KernelOrigin* origin) {
   if (opened(device_index) == nullptr) {
-    return make_error(ErrorCode::kInvalidRequest, fmt::format("device {} was not opened", device_index));
+    return no_device(device_index);
   }
   const Device& device = this->device(device_index);
   const auto start = std::chrono::steady_clock::now();

@@ -162,6 +162,7 @@ class Runtime {
   explicit Runtime(RuntimeOptions options);
   Result<void> load_tables();
   const Device* opened(int device) const;
+  Error no_device(int device) const;
   Result<const KernelHandle*> make_live(int device, const KernelRequest& request, const GetOptions& options, KernelOrigin* origin);
   const Kernel* find_kernel(const KernelName& name);
   const Kernel* keep_kernel(const KernelName& name, std::unique_ptr<Kernel> kernel);

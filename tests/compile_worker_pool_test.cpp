@@ -106,6 +106,7 @@ TEST_CASE("a hang ends at the time limit and the next compile works") {
 
     REQUIRE_FALSE(hung);
     CHECK(hung.error().code == ErrorCode::kTimeout);
+    CHECK_THAT(hung.error().message, Catch::Contains("compiling ") && Catch::Contains("SINTER_COMPILE_TIMEOUT_S"));
     CHECK(hung.error().source == how);
     CHECK(Clock::now() - start < 2s);
     CHECK(pool.compile(job("good")));

@@ -174,7 +174,9 @@ TEST_CASE("prefetched kernels are live once the background is idle, and a failur
   CHECK((first.live && second.live));
   CHECK(setup.runtime->counters().background == 0);
   CHECK(setup.runtime->counters().background_failures == 1);
-  CHECK_FALSE(setup.runtime->prefetch(9, list));
+  const auto nowhere = setup.runtime->prefetch(9, list);
+  REQUIRE_FALSE(nowhere);
+  CHECK_THAT(nowhere.error().message, Contains("no device number 9") && Contains("0 to 0"));
 }
 
 TEST_CASE("a runtime that ends while it prefetches drops what waits") {

@@ -298,7 +298,12 @@ WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLoc
     return Attempt{std::move(error), outcome, milliseconds};
   };
   if (!frame) {
-    return failed(outcome_of(worker), frame.error(), {});
+    const AttemptOutcome outcome = outcome_of(worker);
+    Error error = frame.error();
+    if (outcome == AttemptOutcome::kTimeout) {
+      error.message = fmt::format("compiling {}: {}", job.entry, error.message);
+    }
+    return failed(outcome, std::move(error), {});
   }
   auto reply = protocol::decode_compile_reply(*frame);
   if (!reply) {
