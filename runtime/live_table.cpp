@@ -56,6 +56,9 @@ const KernelHandle* LiveTable::insert(const LiveKey& key, const KernelHandle* ke
   if (const KernelHandle* const present = find(key); present != nullptr) {
     return present;
   }
+  if (entries_.size() == kMostEntries) {
+    return nullptr;
+  }
   entries_.push_back(std::make_unique<const Entry>(Entry{key, hash_of(key), kernel}));
   if (2 * entries_.size() > all_slots_.back()->slots.size()) {
     auto larger = std::make_unique<Slots>(2 * all_slots_.back()->slots.size());

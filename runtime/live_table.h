@@ -4,6 +4,7 @@
 // LiveTable: the kernels this process has, by device and request. Readers take no lock and allocate nothing.
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,10 @@ static_assert(std::has_unique_object_representations_v<LiveKey>);
 /// end because a reader may still be in one (together they are smaller than the newest).
 class LiveTable {
  public:
+  /// Beyond this nothing is added: some 12 MB. A hint is part of a request, so a host that gives every number of rows as it
+  /// comes could add without end.
+  static constexpr std::size_t kMostEntries = 1 << 16;
+
   LiveTable();
   ~LiveTable();
   LiveTable(const LiveTable&) = delete;
@@ -37,7 +42,7 @@ class LiveTable {
   /// Where the kernel is, or null. Wait-free.
   const KernelHandle* find(const LiveKey& key) const;
   /// Adds a handle, which must outlive the table. A key that is there already keeps its own. Returns the one that is
-  /// there now. Thread-safe.
+  /// there now; null if the table is full. Thread-safe.
   const KernelHandle* insert(const LiveKey& key, const KernelHandle* kernel);
 
  private:

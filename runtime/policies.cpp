@@ -82,6 +82,9 @@ Result<const KernelHandle*> Runtime::give_stand_in(int device, const KernelReque
   auto stand_in = std::make_unique<StandIn>(resident);
   const KernelHandle* const mine = stand_in->handle();
   const KernelHandle* const live = live_.insert({static_cast<std::uint64_t>(device), request}, mine);
+  if (live == nullptr) {  // The table is full: a stand-in that nobody finds again would be one at every call.
+    return make_live(device, request, {GetPolicy::kBlock, stream}, origin);
+  }
   if (live == mine) {
     const std::lock_guard lock(mutex_);
     stand_ins_.push_back(std::move(stand_in));

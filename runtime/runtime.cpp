@@ -289,7 +289,13 @@ Result<const KernelHandle*> Runtime::make_live(int device_index, const KernelReq
   } else if (origin != nullptr) {
     origin->live = true;
   }
-  finish_stand_in(live_.insert({static_cast<std::uint64_t>(device_index), request}, kernel->handle()), kernel);
+  if (const KernelHandle* const live = live_.insert({static_cast<std::uint64_t>(device_index), request}, kernel->handle()); live != nullptr) {
+    finish_stand_in(live, kernel);
+  } else if (!has_warned_of_full_table_.exchange(true)) {
+    log_.warn(fmt::format("{} requests are live, which is the most: others are resolved at every call. If they differ in "
+                          "their hints (rows, largest), round these, to powers of two for example",
+                          LiveTable::kMostEntries));
+  }
   return kernel->handle();
 }
 

@@ -210,6 +210,7 @@ class Runtime {
   // What the launch path reads without the mutex.
   std::array<std::atomic<const Device*>, kMaxDevices> opened_{};
   LiveTable live_;
+  std::atomic<bool> has_warned_of_full_table_{false};
 
   BackgroundWork background_;  // Last: its jobs use all of the above.
 };

@@ -66,3 +66,15 @@ TEST_CASE("readers beside a writer see finished entries only") {
     REQUIRE(table.find(key(n)) == fake_kernel(n));
   }
 }
+
+TEST_CASE("a full table takes no more and keeps what it has") {
+  LiveTable table;
+  const auto most = static_cast<std::int64_t>(LiveTable::kMostEntries);
+  for (std::int64_t n = 0; n < most; ++n) {
+    (void)table.insert(key(n), fake_kernel(n));
+  }
+  CHECK(table.insert(key(most), fake_kernel(most)) == nullptr);
+  CHECK(table.find(key(most)) == nullptr);
+  CHECK(table.find(key(most - 1)) == fake_kernel(most - 1));
+  CHECK(table.insert(key(7), fake_kernel(8)) == fake_kernel(7));
+}
