@@ -101,8 +101,39 @@ TEST_CASE("segments and tables outside of the file are refused") {
                image.extra_segments.push_back(HostElfImage::segment(PT_LOAD, PF_R, HostElfImage::kData, 16));
              }),
              says("overlaps"));
+  // With other bytes for the page of the dynamic section, though not for those of the section.
+  CHECK_THAT(refusal_after([](HostElfImage& image) {
+               Elf64_Phdr page = HostElfImage::segment(PT_LOAD, PF_R, HostElfImage::kEnd - 0x100, 0x100);
+               page.p_offset -= 0x1000;
+               image.data_bytes = 0xf00;
+               image.extra_segments.push_back(page);
+             }),
+             says("shares a page"));
+  CHECK_THAT(refusal_after([](HostElfImage& image) {
+               Elf64_Phdr between = HostElfImage::segment(PT_LOAD, PF_R, 0x4000, 16);
+               between.p_offset = 8;
+               image.extra_segments.push_back(between);
+             }),
+             says("does not lie on pages"));
   CHECK_THAT(refusal_with_tag(DT_GNU_HASH, 0x10'0000), says("not in a loaded segment"));
   CHECK_THAT(refusal_with_tag(DT_RELASZ, 24), says("not in the file"));
+}
+
+TEST_CASE("notes, tables and read-only parts that no loaded segment has are refused") {
+  const auto refusal_with_segment = [](std::uint32_t type, std::uint64_t address, std::uint64_t size) {
+    return refusal_after([&](HostElfImage& image) {
+      image.extra_segments.push_back(HostElfImage::segment(type, PF_R, address, size));
+    });
+  };
+  for (const std::uint32_t type : {PT_NOTE, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO}) {
+    CAPTURE(type);
+    CHECK(refusal_with_segment(type, HostElfImage::kData, 0x100).empty());
+    CHECK_THAT(refusal_with_segment(type, HostElfImage::kData, 0x1000), says("is not where a loaded segment has it"));
+    CHECK_THAT(refusal_with_segment(type, 0x7000'0000'0000, 0x100), says("is not where a loaded segment has it"));
+  }
+  CHECK(refusal_with_segment(PT_PHDR, sizeof(Elf64_Ehdr), sizeof(Elf64_Phdr)).empty());
+  CHECK_FALSE(refusal_with_segment(PT_PHDR, HostElfImage::kData, sizeof(Elf64_Phdr)).empty());
+  CHECK_FALSE(refusal_with_segment(PT_GNU_RELRO, HostElfImage::kCode, 0x100).empty());
 }
 
 TEST_CASE("bytes that are no x86-64 shared object are refused") {

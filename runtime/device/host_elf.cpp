@@ -20,6 +20,13 @@ namespace {
 // A kernel with its constants is some 100 KiB. The loader would reserve whatever a header asks for.
 constexpr std::uint64_t kMaxImageBytes = 256u << 20;
 
+// Of x86-64, the least that a loader maps.
+constexpr std::uint64_t kPageBytes = 4096;
+
+std::uint64_t page_of(std::uint64_t address) { return address / kPageBytes * kPageBytes; }
+/// REQUIRES: no overflow, of which the limit on images makes sure.
+std::uint64_t page_end(std::uint64_t address) { return page_of(address + kPageBytes - 1); }
+
 Error refuse(std::string_view what) {
   return make_error(ErrorCode::kUnsupported, fmt::format("host code object refused: {}", what));
 }
@@ -31,6 +38,7 @@ class ElfFile {
   Result<void> check() {
     SINTER_TRY_VOID(read_header());
     SINTER_TRY_VOID(check_segments());
+    SINTER_TRY_VOID(check_what_loader_touches());
     SINTER_TRY_VOID(check_dynamic());
     return check_relocations();
   }
@@ -57,6 +65,7 @@ class ElfFile {
       return refuse(fmt::format("it is not an x86-64 shared object (class {}, machine {}, type {})",
                                 header->e_ident[EI_CLASS], header->e_machine, header->e_type));
     }
+    header_table_ = header->e_phoff;
     if (header->e_phentsize != sizeof(Elf64_Phdr)) {
       return refuse(fmt::format("its program headers are {} bytes each", header->e_phentsize));
     }
@@ -109,7 +118,8 @@ class ElfFile {
     return {};
   }
 
-  // Segments ascend and do not overlap: the loader maps them over one another otherwise.
+  // Segments ascend and share no page: the loader maps whole pages, and so a later segment over a part of an earlier one
+  // otherwise, which is then not what was checked.
   Result<void> check_load(const Elf64_Phdr& segment, std::uint64_t image_end) const {
     if (segment.p_memsz > kMaxImageBytes || segment.p_vaddr > kMaxImageBytes) {
       return refuse(fmt::format("a segment at {:#x} is {} bytes long; the limit is {}", segment.p_vaddr,
@@ -120,11 +130,38 @@ class ElfFile {
       return refuse(fmt::format("the segment at {:#x} is cut off: the file has {} bytes", segment.p_vaddr,
                                 bytes_.size()));
     }
-    if (segment.p_vaddr < image_end) {
-      return refuse(fmt::format("the segment at {:#x} overlaps the one before", segment.p_vaddr));
+    if (segment.p_align < kPageBytes || segment.p_align % kPageBytes != 0 ||
+        segment.p_vaddr % kPageBytes != segment.p_offset % kPageBytes) {
+      return refuse(fmt::format("the segment at {:#x} (offset {:#x}, alignment {}) does not lie on pages of {} bytes",
+                                segment.p_vaddr, segment.p_offset, segment.p_align, kPageBytes));
+    }
+    if (page_of(segment.p_vaddr) < page_end(image_end)) {
+      return refuse(fmt::format("the segment at {:#x} overlaps the one before or shares a page with it",
+                                segment.p_vaddr));
     }
     if ((segment.p_flags & PF_W) != 0 && (segment.p_flags & PF_X) != 0) {
       return refuse(fmt::format("the segment at {:#x} is both writable and executable", segment.p_vaddr));
+    }
+    return {};
+  }
+
+  // The loader and the unwinder read notes and tables, and make a part read-only, at addresses which they do not check.
+  Result<void> check_what_loader_touches() const {
+    for (const Elf64_Phdr& segment : segments_) {
+      const auto offset = file_offset(segment.p_vaddr, segment.p_memsz);
+      bool is_inside = true;
+      switch (segment.p_type) {
+        case PT_NOTE:
+        case PT_GNU_EH_FRAME:
+        case PT_GNU_PROPERTY: is_inside = offset.has_value(); break;
+        case PT_PHDR: is_inside = offset == header_table_; break;
+        case PT_GNU_RELRO: is_inside = is_in_writable_pages(segment.p_vaddr, segment.p_memsz); break;
+        default: break;
+      }
+      if (!is_inside) {
+        return refuse(fmt::format("its segment of type {:#x} at {:#x} is not where a loaded segment has it",
+                                  segment.p_type, segment.p_vaddr));
+      }
     }
     return {};
   }
@@ -250,7 +287,17 @@ class ElfFile {
     });
   }
 
+  // The same of the pages around: linkers let what is to be read-only end with its last page.
+  bool is_in_writable_pages(std::uint64_t address, std::uint64_t size) const {
+    return std::any_of(segments_.begin(), segments_.end(), [&](const Elf64_Phdr& segment) {
+      const std::uint64_t end = page_end(segment.p_vaddr + segment.p_memsz);
+      return segment.p_type == PT_LOAD && (segment.p_flags & PF_W) != 0 && address >= segment.p_vaddr &&
+             address <= end && size <= end - address;
+    });
+  }
+
   std::span<const std::byte> bytes_;
+  std::uint64_t header_table_ = 0;  // Offset of the program headers.
   std::vector<Elf64_Phdr> segments_;
   std::optional<Elf64_Phdr> dynamic_;
   std::optional<std::uint64_t> rela_address_, rela_bytes_;

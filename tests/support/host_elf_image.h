@@ -25,6 +25,7 @@ struct HostElfImage {
   std::vector<Elf64_Phdr> extra_segments;
   std::uint32_t code_flags = PF_R | PF_X;
   std::uint32_t stack_flags = PF_R | PF_W;
+  std::uint64_t data_bytes = kEnd - kDynamic;
   bool has_stack_header = true;
 
   std::vector<std::byte> bytes() const {
@@ -36,7 +37,7 @@ struct HostElfImage {
     };
     std::vector<Elf64_Phdr> segments = {
         segment(PT_LOAD, PF_R, 0, 0x1000), segment(PT_LOAD, code_flags, kCode, 0x1000),
-        segment(PT_LOAD, PF_R | PF_W, kDynamic, 0x1000), segment(PT_DYNAMIC, PF_R | PF_W, kDynamic, 0x800)};
+        segment(PT_LOAD, PF_R | PF_W, kDynamic, data_bytes), segment(PT_DYNAMIC, PF_R | PF_W, kDynamic, 0x800)};
     if (has_stack_header) {
       segments.push_back(segment(PT_GNU_STACK, stack_flags, 0, 0));
     }
