@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "base/descriptor.h"
-#include "cache/entry_row.h"
 #include "cache/schema.h"
 
 namespace sinter {
@@ -218,6 +217,20 @@ BundleAnswer Bundle::get(const CacheKey& key, std::string_view key_fields) {
     }
   }
   return {BundleAnswer::kHit, std::make_shared<const CodeObject>(std::move(*code)), {}};
+}
+
+Result<void> Bundle::check_promised(const EntryRow& row) const {
+  if (!manifest_) {
+    return {};
+  }
+  SINTER_TRY(const std::optional<ManifestEntry> promised, manifest_->find(row.key));
+  SINTER_TRY(const CodeFacts facts, code_facts_from_json(row.facts));
+  const std::string difference = promised ? row_disagreement(*promised, row.sha256, row.code.size(), facts.target)
+                                          : "its manifest did not list the row when it was opened";
+  if (!difference.empty()) {
+    return failed(fmt::format("the row {} of the bundle {} is refused: {}", to_hex(row.key), path_, difference));
+  }
+  return {};
 }
 
 Result<std::vector<CacheKey>> Bundle::keys_of_spec(std::string_view spec) {

@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "base/settings.h"
 #include "cache/entry_file.h"
+#include "cache/entry_row.h"
 #include "cache/manifest_file.h"
 #include "cache/sqlite_connection.h"
 #include "cache/trusted_keys.h"
@@ -72,6 +73,10 @@ class Bundle {
 
   /// `key_fields` is key_fields_to_json() of the key.
   BundleAnswer get(const CacheKey& key, std::string_view key_fields);
+  /// Errors: kCacheError unless the manifest, as it was believed when this was opened, promises the row; a bundle without
+  /// one promises all. For who reads rows by path, where others may have put another file. REQUIRES: check_whole_entry()
+  /// found nothing.
+  Result<void> check_promised(const EntryRow& row) const;
   /// Keys of rows of this spec, by whatever compiler, at most 16. Errors: kCacheError.
   Result<std::vector<CacheKey>> keys_of_spec(std::string_view spec);
 

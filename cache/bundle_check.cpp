@@ -103,24 +103,24 @@ std::vector<TrustedKey> trusted_signers(const Manifest& manifest, const TrustedK
   return signers;
 }
 
-Result<ImportReport> import_bundle(const std::string& path, const BundleTrust& trust, const RowSignatures& signatures,
-                                   SqliteStore& store) {
-  SINTER_TRY(const auto trusted, Bundle::open(path, trust));
+Result<ImportReport> import_bundle(const Bundle& bundle, const RowSignatures& signatures, SqliteStore& store) {
+  const std::string& path = bundle.path();
   SINTER_TRY(const BundleReport checked, verify_bundle(path));
-  const bool manifest_is_missing = trusted->manifest() == nullptr;
+  const bool manifest_is_missing = bundle.manifest() == nullptr;
   if (!checked.rows.ok() || (!manifest_is_missing && !checked.manifest_problems.empty())) {
     return failed(complaint(path, checked));
   }
   ImportReport report;
-  report.name = checked.manifest ? checked.manifest->header.name : std::filesystem::path(path).stem().string();
-  SINTER_TRY(CacheAdmin bundle, CacheAdmin::open_bundle(path));
-  SINTER_TRY(const std::vector<RowInfo> rows, bundle.rows_by_key());
+  report.name = manifest_is_missing ? std::filesystem::path(path).stem().string() : bundle.manifest()->header().name;
+  SINTER_TRY(CacheAdmin admin, CacheAdmin::open_bundle(path));
+  SINTER_TRY(const std::vector<RowInfo> rows, admin.rows_by_key());
   for (const RowInfo& info : rows) {
-    SINTER_TRY(EntryRow row, bundle.read_row(info.number));
+    SINTER_TRY(EntryRow row, admin.read_row(info.number));
     // Once more: the file may have changed since it was verified.
     if (std::string problem = check_whole_entry(row); !problem.empty()) {
       return failed(fmt::format("the row {} of {} is damaged: {}", to_hex(row.key), path, problem));
     }
+    SINTER_TRY_VOID(bundle.check_promised(row));
     SINTER_TRY(const RowImport outcome,
                import_row(std::move(row), fmt::format("import {}", report.name), path, signatures, store));
     (outcome == RowImport::kStored ? report.imported : report.already_there) += 1;

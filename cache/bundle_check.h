@@ -38,10 +38,10 @@ struct ImportReport {
 };
 
 /// Copies the rows of a bundle into `store`, with "import <name>" as their origin. All of the bundle is checked before
-/// the first row is stored, as a reader would and verify_bundle() does; a manifest may be missing if `trust` allows.
+/// the first row is stored, as a reader would and verify_bundle() does. Opening it settled that its manifest is to be
+/// believed: only rows of that one are stored, whatever its path names by now.
 /// Rows that `signatures` would refuse to read back are refused.
 /// Errors: kCacheError.
-Result<ImportReport> import_bundle(const std::string& path, const BundleTrust& trust, const RowSignatures& signatures,
-                                   SqliteStore& store);
+Result<ImportReport> import_bundle(const Bundle& bundle, const RowSignatures& signatures, SqliteStore& store);
 
 }  // namespace sinter

@@ -21,7 +21,7 @@ Error failed(std::string message) { return make_error(ErrorCode::kCacheError, st
 /// One cache or bundle, with a place in its rows.
 struct Source {
   std::string path;
-  bool is_bundle = false;
+  std::shared_ptr<const Bundle> bundle;  // As it was believed; null for a cache.
   CacheAdmin admin;
   std::vector<RowInfo> rows;  // by key
   std::size_t next = 0;
@@ -48,10 +48,10 @@ Result<std::vector<std::string>> expand(const std::string& path) {
   return bundles;
 }
 
-Result<CacheAdmin> open_bundle(const std::string& path, const BundleTrust& trust) {
-  SINTER_TRY(const auto trusted, Bundle::open(path, trust));
+Result<CacheAdmin> open_bundle(const Bundle& bundle) {
+  const std::string& path = bundle.path();
   SINTER_TRY(const BundleReport checked, verify_bundle(path));
-  if (!checked.rows.ok() || (trusted->manifest() != nullptr && !checked.manifest_problems.empty())) {
+  if (!checked.rows.ok() || (bundle.manifest() != nullptr && !checked.manifest_problems.empty())) {
     return failed(fmt::format("the bundle {} is damaged, and nothing is merged: sinter cache verify shows how", path));
   }
   return CacheAdmin::open_bundle(path);
@@ -68,10 +68,13 @@ Result<CacheAdmin> open_cache(const std::string& path, const BundleTrust& trust)
 
 Result<Source> open_source(const std::string& path, const BundleTrust& trust) {
   std::error_code error;
-  const bool is_bundle = !std::filesystem::is_directory(path, error);
-  SINTER_TRY(CacheAdmin admin, is_bundle ? open_bundle(path, trust) : open_cache(path, trust));
+  std::shared_ptr<const Bundle> bundle;
+  if (!std::filesystem::is_directory(path, error)) {
+    SINTER_TRY(bundle, Bundle::open(path, trust));
+  }
+  SINTER_TRY(CacheAdmin admin, bundle ? open_bundle(*bundle) : open_cache(path, trust));
   SINTER_TRY(std::vector<RowInfo> rows, admin.rows_by_key());
-  return Source{path, is_bundle, std::move(admin), std::move(rows), 0, std::nullopt};
+  return Source{path, std::move(bundle), std::move(admin), std::move(rows), 0, std::nullopt};
 }
 
 }  // namespace
@@ -84,7 +87,7 @@ struct CacheMerge::State {
   MergeReport report;
 
   Result<void> advance(Source& source);
-  Result<void> check_signature(const Source& source, const EntryRow& row) const;
+  Result<void> check_believed(const Source& source, const EntryRow& row) const;
 };
 
 /// To the next row of the arch that passes its checks.
@@ -105,14 +108,17 @@ Result<void> CacheMerge::State::advance(Source& source) {
       report.damaged.push_back({source.path, to_hex(row->key), row->spec, std::move(problem)});
       continue;
     }
-    SINTER_TRY_VOID(check_signature(source, *row));
+    SINTER_TRY_VOID(check_believed(source, *row));
     source.current = std::move(*row);
   }
   return {};
 }
 
-Result<void> CacheMerge::State::check_signature(const Source& source, const EntryRow& row) const {
-  if (source.is_bundle || trust.policy == SignaturePolicy::kNone || is_row_signed(row, *trust.keys)) {
+Result<void> CacheMerge::State::check_believed(const Source& source, const EntryRow& row) const {
+  if (source.bundle) {
+    return source.bundle->check_promised(row);  // The file may have changed since it was verified.
+  }
+  if (trust.policy == SignaturePolicy::kNone || is_row_signed(row, *trust.keys)) {
     return {};
   }
   return failed(

@@ -58,7 +58,8 @@ class CacheMerge {
 
   /// From here on next() gives the rows of this arch, each key once.
   void start(const std::string& arch);
-  /// nullopt at the end. Errors: kCacheError when a source cannot be read, or a row of it is not signed as it must be.
+  /// nullopt at the end. Errors: kCacheError when a source cannot be read, or a row of it is not signed as it must be or
+  /// not the one that its bundle had when it was opened.
   Result<std::optional<Row>> next();
 
   const MergeReport& report() const;

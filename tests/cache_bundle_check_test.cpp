@@ -11,9 +11,10 @@ using namespace sinter::testing;
 
 namespace {
 
-Result<ImportReport> import(const std::string& bundle, const std::string& cache, const RowSignatures& signatures = {}) {
+Result<ImportReport> import(const std::string& path, const std::string& cache, const RowSignatures& signatures = {}) {
+  SINTER_TRY(const auto bundle, Bundle::open(path, {.policy = signatures.policy, .keys = &signatures.trusted}));
   SqliteStore store({.directory = cache}, nullptr);
-  return import_bundle(bundle, {.policy = signatures.policy, .keys = &signatures.trusted}, signatures, store);
+  return import_bundle(*bundle, signatures, store);
 }
 
 }  // namespace
@@ -102,6 +103,25 @@ TEST_CASE("an import obeys the policy", "[bundle][import][policy]") {
   const auto shared = std::make_shared<const RowSignatures>(std::move(signatures));
   SqliteStore store({.directory = directory / "all", .signatures = shared}, nullptr);
   CHECK(*store.get(key_of(1)) != nullptr);
+}
+
+TEST_CASE("a bundle that takes the place of a signed one while that is imported is not stored", "[bundle][import][policy]") {
+  TempDir directory;
+  const auto key = SigningKey::generate();
+  RowSignatures signatures;
+  signatures.policy = SignaturePolicy::kSigned;
+  signatures.trusted = TrustedKeys({{key->public_key(), "k"}});
+  const std::string path = make_bundle(directory / "signed", {1}, &*key);
+  const auto bundle = Bundle::open(path, {.policy = signatures.policy, .keys = &signatures.trusted});
+  REQUIRE(bundle);
+  const std::string other = make_bundle(directory / "other", {2});
+  fs::rename(other, path);
+  fs::rename(manifest_of(other), manifest_of(path));
+  SqliteStore store({.directory = directory / "cache"}, nullptr);
+  const auto imported = import_bundle(**bundle, signatures, store);
+  REQUIRE_FALSE(imported);
+  CHECK(imported.error().message.find("its manifest did not list the row") != std::string::npos);
+  CHECK(*store.get(key_of(2)) == nullptr);
 }
 
 TEST_CASE("signing adds to a manifest, once for each key, and only to the file that it lists", "[bundle]") {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/merge.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <numeric>
 
 #include "cache/cache_admin.h"
 #include "cache/row_import.h"
@@ -113,6 +115,37 @@ TEST_CASE("a damaged bundle keeps everything out", "[merge]") {
   const std::string bundle = make_bundle(directory / "a", {1, 2});
   REQUIRE(change_bundle(bundle, "UPDATE entry SET code = zeroblob(9)") == SQLITE_OK);
   CHECK_THAT(CacheMerge::open({bundle}, {}).error().message, Contains("nothing is merged"));
+}
+
+TEST_CASE("rows that take the place of a bundle's while it is merged are not merged", "[merge]") {
+  TempDir directory;
+  // More than SQLite keeps of a file in memory, so that the merge reads on in the file that changed.
+  std::vector<int> numbers(600);
+  std::iota(numbers.begin(), numbers.end(), 1);
+  std::vector<EntryRow> rows = rows_of(numbers, 6000), others;
+  for (const EntryRow& row : rows) {
+    others.push_back(row);
+    others.back().code[0] ^= std::byte{1};
+    others.back().sha256 = entry_sha256(others.back());
+    reseal_entry(others.back());
+  }
+  const auto write = [&](const char* name, const std::vector<EntryRow>& of) {
+    const auto written =
+        write_bundle(source_of(of), {.directory = directory / name, .name = "moe", .arch = "sm_90a", .key = nullptr});
+    REQUIRE(written);
+    return written->path;
+  };
+  const std::string bundle = write("a", rows), other = write("b", others);
+  auto merge = CacheMerge::open({bundle}, {});
+  REQUIRE(merge);
+  write_file(bundle, read_file(other));  // Into the same file, which the merge has open.
+  merge->start("sm_90a");
+  std::size_t merged = 0;
+  auto next = merge->next();
+  for (; next && *next; next = merge->next()) {
+    CHECK((**next).row.sha256 == rows.at(merged++).sha256);
+  }
+  CHECK((!next || merge->report().damaged.size() + merged == rows.size()));
 }
 
 TEST_CASE("under a policy of signatures an unsigned cache is no source", "[merge]") {

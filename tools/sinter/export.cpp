@@ -141,7 +141,8 @@ Result<std::vector<ImportReport>> import_files(const BundleCommand& options) {
   const BundleTrust trust{settings.signatures, &signatures->trusted, settings.shared_cache_dir};
   std::vector<ImportReport> reports;
   for (const std::string& file : options.files) {
-    SINTER_TRY(ImportReport report, import_bundle(file, trust, *signatures, store));
+    SINTER_TRY(const auto bundle, Bundle::open(file, trust));
+    SINTER_TRY(ImportReport report, import_bundle(*bundle, *signatures, store));
     reports.push_back(std::move(report));
   }
   return reports;
