@@ -38,6 +38,16 @@ std::vector<KeyDifference> key_differences(std::span<const KeyField> left, std::
   return differences;
 }
 
+std::string_view first_difference(const CacheKey& wanted, const CacheKey& stored) {
+  for (const KeyField& field : wanted.fields) {
+    const KeyField* other = find(stored.fields, field.name);
+    if (other == nullptr || other->value != field.value) {
+      return field.name;
+    }
+  }
+  return "schema";
+}
+
 std::size_t spec_distance(std::string_view left, std::string_view right) {
   std::size_t distance = 0;
   while (!left.empty() || !right.empty()) {

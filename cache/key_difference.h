@@ -5,6 +5,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache/cache_key.h"
@@ -20,6 +21,10 @@ struct KeyDifference {
 
 /// In the order of `left`'s fields, then what only `right` has.
 std::vector<KeyDifference> key_differences(std::span<const KeyField> left, std::span<const KeyField> right);
+
+/// The name of the first of `wanted`'s fields that `stored` does not share; "schema" if it shares all and is another key
+/// all the same, with more fields or another order of them, as only another way of making keys gives.
+std::string_view first_difference(const CacheKey& wanted, const CacheKey& stored);
 
 /// How many parts of two specs' names differ, a part being what stands between underscores; the shorter name lacks
 /// parts.

@@ -36,9 +36,9 @@ DbStatus explain(SqliteConnection& connection, const NotedMiss& miss, std::strin
     status = read_keys_of_spec(connection, miss.key.field(kSpecKeyField), stored);
   }
   const CacheKey* nearest = nearest_key(miss.key, stored);
-  cause = has_failed           ? "failing"
-          : nearest == nullptr ? "new"
-                               : key_differences(miss.key.fields, nearest->fields).front().name;
+  cause = has_failed           ? std::string_view("failing")
+          : nearest == nullptr ? std::string_view("new")
+                               : first_difference(miss.key, *nearest);
   return status;
 }
 

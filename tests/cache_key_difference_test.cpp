@@ -13,6 +13,16 @@ TEST_CASE("two keys differ in the fields whose values differ and in those that o
   CHECK(key_differences(left, left).empty());
 }
 
+TEST_CASE("the first difference is a field of the wanted key; keys that differ in form alone are of another schema",
+          "[cache]") {
+  const CacheKey wanted = make_cache_key({{"spec", "a"}, {"compiler", "x"}});
+  CHECK(first_difference(wanted, make_cache_key({{"spec", "a"}, {"compiler", "y"}})) == "compiler");
+  CHECK(first_difference(wanted, make_cache_key({{"spec", "a"}})) == "compiler");
+  CHECK(first_difference(wanted, make_cache_key({{"compiler", "x"}, {"spec", "a"}})) == "schema");
+  CHECK(first_difference(wanted, make_cache_key({{"spec", "a"}, {"compiler", "x"}, {"compiler", "x"}})) == "schema");
+  CHECK(first_difference(wanted, make_cache_key({{"spec", "a"}, {"compiler", "x"}, {"more", "1"}})) == "schema");
+}
+
 TEST_CASE("specs differ by the parts of their names", "[cache]") {
   CHECK(spec_distance("gemm_none_n16_k32", "gemm_none_n16_k32") == 0);
   CHECK(spec_distance("gemm_none_n16_k32", "gemm_none_n32_k32") == 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/file.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <ctime>
 #include <map>
@@ -87,6 +88,19 @@ TEST_CASE("a miss is explained by the stored key that is nearest", "[cache]") {
     INFO(cause);
     CHECK(totals.at(cause) == 1);
   }
+}
+
+TEST_CASE("a stored key that has the same fields in another order explains a miss, too", "[cache]") {
+  TempDir directory;
+  {
+    KernelCache cache({.directory = directory / "cache"}, nullptr);
+    CacheKey reversed = key_of(1);
+    std::ranges::reverse(reversed.fields);
+    reversed = make_cache_key(std::move(reversed.fields));
+    cache.store(reversed, code_of(1));
+    CHECK_FALSE(cache.lookup(key_of(1)));
+  }
+  CHECK(totals_in(directory / "cache").at("miss schema") == 1);
 }
 
 TEST_CASE("a database without the tables of counts is read, and gets them when something is counted", "[cache]") {

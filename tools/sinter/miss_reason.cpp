@@ -54,12 +54,13 @@ std::string names_of(const std::vector<KeyDifference>& differences) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-MissReason same_kernel_reason(const NearKey& near, std::vector<KeyDifference> differences) {
+MissReason same_kernel_reason(const CacheKey& wanted, const NearKey& near, std::vector<KeyDifference> differences) {
   MissReason reason;
-  reason.cause = differences.front().name;
+  reason.cause = first_difference(wanted, near.key);
   reason.nearest = to_hex(near.key.digest);
   reason.nearest_spec = near.key.field(kSpecKeyField);
   const bool compiler_alone =
+      !differences.empty() &&
       std::ranges::all_of(differences, [](const KeyDifference& difference) { return is_of_compiler(difference.name); });
   reason.why = fmt::format("the same kernel is stored, but not under this key: {} ({})", cause_text(reason.cause),
                            names_of(differences));
@@ -151,7 +152,7 @@ MissReason nothing_reason(const CacheKey& wanted) {
 MissReason nearest_reason(const CacheKey& wanted, const NearKey& near) {
   std::vector<KeyDifference> differences = key_differences(wanted.fields, near.key.fields);
   if (near.same_spec) {
-    return same_kernel_reason(near, std::move(differences));
+    return same_kernel_reason(wanted, near, std::move(differences));
   }
   MissReason reason;
   reason.cause = "new";
