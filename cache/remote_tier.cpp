@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <random>
 #include <thread>
 #include <utility>
@@ -41,6 +42,17 @@ std::string printable(std::string_view text) {
   std::string out(text.substr(0, kLongest));
   std::ranges::replace_if(out, [](char c) { return c < ' ' || c > '~'; }, '?');
   return out;
+}
+
+/// Runs a step of the thread. False if memory ran out or the host's log threw: an exception that leaves a thread ends the
+/// host, while an entry that is not written costs a compile elsewhere, and a lease that is not renewed ends by itself.
+bool comes_to_end(const std::function<void()>& step) {
+  try {
+    step();
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -283,13 +295,14 @@ void RemoteTier::loop() {
                                : kWriteLimit;
       std::erase(leases_, job.lease);
       lock.unlock();
-      do_job(job, limit);
+      if (!comes_to_end([&] { do_job(job, limit); }) && job.row) {
+        count(dropped_);
+      }
       lock.lock();
     }
     if (!leases_.empty() && Clock::now() >= renew_at) {
-      const auto leases = leases_;
       lock.unlock();
-      renew_leases(leases);
+      (void)comes_to_end([&] { renew_leases(); });
       lock.lock();
       renew_at = Clock::now() + kRenewEvery;
     }
@@ -314,7 +327,10 @@ void RemoteTier::do_job(const Job& job, milliseconds limit) {
   }
 }
 
-void RemoteTier::renew_leases(const std::vector<std::shared_ptr<RemoteLease::State>>& leases) {
+void RemoteTier::renew_leases() {
+  std::unique_lock lock(mutex_);
+  const auto leases = leases_;
+  lock.unlock();
   for (const auto& lease : leases) {
     const std::uint64_t progress = lease->progress.load(std::memory_order_relaxed);
     if (progress == std::exchange(lease->renewed_at, progress) && !lease->is_compiled) {

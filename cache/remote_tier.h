@@ -88,7 +88,7 @@ class RemoteTier {
   void wake_thread();  // REQUIRES: mutex_ is held.
   void loop();
   void do_job(const Job& job, std::chrono::milliseconds limit);
-  void renew_leases(const std::vector<std::shared_ptr<RemoteLease::State>>& leases);
+  void renew_leases();
   void report(std::string_view problem);
 
   const RemoteOptions options_;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -144,7 +145,11 @@ void Upkeep::loop() {
       std::swap(work.checkpoint, work_.checkpoint);  // For the next turn, after a pause.
     }
     lock.unlock();
-    do_work(work);
+    try {
+      do_work(work);
+    } catch (const std::exception&) {
+      // Memory has run out, or the host's log threw. It is all upkeep, and an exception that leaves a thread ends the host.
+    }
     lock.lock();
   }
   thread_.leave();

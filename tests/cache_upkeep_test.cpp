@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <ctime>
+#include <new>
 #include <thread>
 
 #include "tests/support/cache.h"
@@ -56,6 +58,22 @@ TEST_CASE("a process that stores one entry looks at the limits, too", "[cache][t
   SqliteStore store({.directory = directory / "cache", .limits = kTwenty}, problems.sink());
   put(store, 51, 51);
   CHECK(comes_true([&] { return query_sql(directory / "cache", "SELECT count(*) FROM entry") == 16; }));
+}
+
+TEST_CASE("a log that throws when upkeep fails ends neither the process nor upkeep", "[cache][threads]") {
+  TempDir directory;
+  std::atomic<int> problems{0};
+  SqliteStore store({.directory = directory / "cache", .limits = kTwenty}, [&](const std::string&) {
+    ++problems;
+    throw std::bad_alloc();
+  });
+  for (int round = 1; round <= 2; ++round) {
+    put(store, 1000 * round, 1000 * round + 30);
+    // The next collection finds the database damaged, sets it aside, and says so.
+    REQUIRE(comes_true([&] { return run_sql(directory / "cache", "DROP TABLE IF EXISTS bad") == SQLITE_OK; }));
+    put(store, 1000 * round + 31, 1000 * round + 330);
+    REQUIRE(comes_true([&] { return problems >= round; }));
+  }
 }
 
 TEST_CASE("while another process collects, a store leaves it to that", "[cache][threads]") {

@@ -12,6 +12,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -318,6 +319,25 @@ TEST_CASE("a server that fails three times in a row is left alone", "[remote]") 
   CHECK(server.connections() == RemoteBreaker::kFailuresToOpen);
   CHECK(node.cache.counters().remote.faults == RemoteBreaker::kFailuresToOpen);
   CHECK(node.problems.all().find("is left alone") != std::string::npos);
+}
+
+TEST_CASE("a log that throws when a write fails ends neither the process nor the writing", "[remote]") {
+  const TcpServer server([](const Client&) {});
+  std::atomic<int> problems{0};
+  const auto sink = [&](const std::string&) {
+    ++problems;
+    throw std::bad_alloc();
+  };
+  RemoteTier tier({.url = server.url("redis"), .program = SINTER_TEST_WORKER_DIR "/sinter-remote"},
+                  std::make_shared<const RowSignatures>(), sink);
+  for (const int number : {1, 2}) {
+    tier.store(seal_entry(key_of(number), *code_of(number), {}).value(), {});
+  }
+  for (int i = 0; i < 3000 && tier.counters().dropped < 2; ++i) {
+    ::usleep(10'000);
+  }
+  CHECK(tier.counters().dropped == 2);
+  CHECK(problems == 2);
 }
 
 TEST_CASE("a server that always says that another node compiles is not believed for ever", "[remote]") {
