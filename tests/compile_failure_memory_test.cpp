@@ -58,6 +58,7 @@ TEST_CASE("each kind of failure is believed for its time") {
       {failure(ErrorCode::kInternal, 70), false},
       {failure(ErrorCode::kCompileFailed, 23 * 3600, true), true},
       {failure(ErrorCode::kCompileFailed, 25 * 3600, true), false},
+      {failure(ErrorCode::kCompileFailed, -30), true},     // another host's clock is ahead
       {failure(ErrorCode::kCompileFailed, -3600), false},  // a clock was set back
   };
   const TempDir directory;

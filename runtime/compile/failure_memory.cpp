@@ -62,9 +62,10 @@ std::optional<Error> FailureMemory::find(const CacheKey& key) {
   if (!failure) {
     return std::nullopt;
   }
-  const seconds age{static_cast<std::int64_t>(std::time(nullptr)) - failure->failed_unix_s};
+  // What the cache gives may lie a minute in the future: another host's clock is ahead.
+  const seconds age{std::max<std::int64_t>(static_cast<std::int64_t>(std::time(nullptr)) - failure->failed_unix_s, 0)};
   const seconds left = kept_for(*failure) - age;
-  if (age < seconds{0} || left <= seconds{0}) {
+  if (left <= seconds{0}) {
     return std::nullopt;
   }
   remember_here(key, *failure, left);
