@@ -19,9 +19,6 @@
 namespace sinter {
 namespace {
 
-/// Texts are remembered to say each once; a fault whose text varies without end must not fill memory or logs.
-constexpr std::size_t kMaxReportedProblems = 100;
-
 /// The cache stays where it is when the process changes its working directory.
 std::string absolute_path(const std::string& directory) {
   std::error_code error;
@@ -330,14 +327,13 @@ void KernelCache::count_fault(const Error& error) {
 }
 
 void KernelCache::report(std::string problem) {
+  std::optional<std::string> told;
   {
     std::lock_guard lock(problems_mutex_);
-    if (reported_.size() >= kMaxReportedProblems || !reported_.insert(problem).second) {
-      return;
-    }
+    told = reported_.add(std::move(problem), ReportedProblems::Clock::now());
   }
-  if (on_problem_) {
-    on_problem_(std::move(problem));
+  if (told && on_problem_) {
+    on_problem_(std::move(*told));
   }
 }
 

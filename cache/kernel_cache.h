@@ -12,7 +12,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +23,7 @@
 #include "cache/golden_verdict.h"
 #include "cache/memory_store.h"
 #include "cache/remote_lease.h"
+#include "cache/reported_problems.h"
 #include "cache/usage_counters.h"
 #include "codegen/code_object.h"
 
@@ -89,7 +89,8 @@ struct RemoteLookup {
 /// A memory hit never waits for a disk. After a fork the child goes on in memory if the parent had the database open.
 class KernelCache {
  public:
-  /// One sentence for a log: what degraded, why, and the way out. Called from any thread, each text once.
+  /// One sentence for a log: what degraded, why, and the way out. Called from any thread, each text once
+  /// (cache/reported_problems.h).
   using ProblemSink = std::function<void(std::string)>;
 
   KernelCache(CacheOptions options, ProblemSink on_problem);
@@ -160,7 +161,7 @@ class KernelCache {
 
   // Before the layers, whose threads report problems until they are destroyed.
   ForkSafeMutex problems_mutex_;  // Guards reported_; not held while the sink runs.
-  std::set<std::string> reported_;
+  ReportedProblems reported_;
 
   MemoryStore memory_;
   std::shared_ptr<const RowSignatures> signatures_;
