@@ -120,7 +120,8 @@ class Collector {
   /// What an entry takes in the file: its bytes, and its part of what the file has beyond the bytes of all entries.
   std::int64_t file_bytes(std::int64_t entry_bytes) const {
     const double all = static_cast<double>(std::max<std::int64_t>(entry_bytes_, 1));
-    return static_cast<std::int64_t>(static_cast<double>(entry_bytes) * static_cast<double>(report_.bytes) / all);
+    const double part = std::min(static_cast<double>(entry_bytes) / all, 1.0);  // Rows change between two scans.
+    return static_cast<std::int64_t>(part * static_cast<double>(report_.bytes));
   }
 
   Result<void> write(const std::function<DbStatus(SqliteConnection&)>& changes) {
@@ -155,6 +156,7 @@ class Collector {
         reader.read(use.generation);
         reader.read(use.pinned);
         if (!reader.problem().empty()) return DbStatus::damage();
+        use.bytes = std::clamp<std::int64_t>(use.bytes, 0, Database::kMaxRowBytes);  // No checksum is over these rows.
       }
       return step == Step::kDone ? DbStatus() : statement.status();
     }));

@@ -96,6 +96,25 @@ TEST_CASE("beyond the limit of bytes the file gets smaller", "[cache]") {
   CHECK(cache.query("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'") == 0);
 }
 
+TEST_CASE("entries whose sizes cannot be do not mislead a collection", "[cache]") {
+  Cache cache;
+  cache.put(1, 60, 40'000);
+  for (int i = 1; i <= 60; ++i) {
+    cache.stamp(i, now() - (60 - i) * 3600 * 2);
+  }
+  for (const char* bytes : {"9223372036854775807", "-9223372036854775808"}) {
+    REQUIRE(run_sql(cache.directory / "cache", std::string("UPDATE entry_use SET bytes = ") + bytes +
+                                                   " WHERE digest IN (" + blob_of(1) + ", " + blob_of(2) + ")") ==
+            SQLITE_OK);
+    const GcReport plan = cache.collect({.max_bytes = 1'000'000, .max_entries = 0}, true);
+    CHECK(plan.removed_bytes >= 0);
+  }
+  const GcReport report = cache.collect({.max_bytes = 1'000'000, .max_entries = 0});
+  CHECK(report.removed_entries > 30);
+  CHECK(report.removed_entries < 60);
+  CHECK(cache.has(60));
+}
+
 TEST_CASE("pinned entries stay, even if the limit cannot be kept then", "[cache]") {
   Cache cache;
   cache.put(1, 10);
