@@ -20,7 +20,8 @@
  *
  * Every function that can fail returns a sinter_status and, if `error` is not NULL, stores an error object there that
  * the caller frees with sinter_error_free. On success *error is set to NULL. No exception leaves the library, and it
- * neither prints (unless SINTER_LOG asks for it) nor exits.
+ * never exits. It prints nothing but its log, to stderr: warnings and errors unless SINTER_LOG says otherwise, and
+ * nothing if sinter_options.log takes the messages.
  *
  * Threads: every function may be called from any thread, except destroy, which must come last. Look-ups of live kernels
  * and launches share no lock, whatever the device, the stream or the thread; one runtime serves all devices of a process.
