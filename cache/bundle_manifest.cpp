@@ -8,6 +8,8 @@
 #include <span>
 #include <utility>
 
+#include "base/hex.h"
+
 namespace sinter {
 namespace {
 
@@ -55,14 +57,6 @@ bool from_hex(std::string_view hex, std::array<std::uint8_t, size>& out) {
     out[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   return true;
-}
-
-std::string hex_of(std::span<const std::uint8_t> bytes) {
-  std::string hex;
-  for (const std::uint8_t byte : bytes) {
-    hex += fmt::format("{:02x}", byte);
-  }
-  return hex;
 }
 
 /// Cuts a text from the front; a mismatch makes all that follows fail.
@@ -166,7 +160,7 @@ std::string manifest_text(const Manifest& manifest) {
   const std::string rows = row_lines(manifest);
   std::string text = signed_part_of(manifest, rows) + rows;
   for (const Signature& signature : manifest.signatures) {
-    text += fmt::format("{}{} {}\n", kAlgorithm, to_hex(signature.key), hex_of(signature.bytes));
+    text += fmt::format("{}{} {}\n", kAlgorithm, to_hex(signature.key), hex_of(std::as_bytes(std::span(signature.bytes))));
   }
   return text;
 }

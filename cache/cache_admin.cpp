@@ -14,6 +14,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/hex.h"
 #include "cache/database_files.h"
 #include "cache/entry_row.h"
 #include "cache/key_difference.h"
@@ -31,14 +32,6 @@ constexpr std::chrono::seconds kLongestWait{5};
 constexpr std::size_t kKeyDigits = 64;
 
 Error failed(std::string message) { return make_error(ErrorCode::kCacheError, std::move(message)); }
-
-std::string hex_of(std::span<const std::byte> bytes) {
-  std::string hex;
-  for (const std::byte byte : bytes) {
-    hex += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
-  }
-  return hex;
-}
 
 std::string format_name(std::int64_t format) {
   const std::string_view name = format >= 1 && format <= 255 ? code_format_name(static_cast<CodeFormat>(format)) : "";

@@ -8,11 +8,11 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "base/cbor_message.h"
 #include "base/cbor_shape.h"
 
 namespace sinter {
@@ -24,12 +24,6 @@ constexpr std::uint64_t kVersion = 1;
 constexpr std::size_t kFieldCount = 15;
 
 Error bad(std::string_view why) { return make_error(ErrorCode::kCacheError, fmt::format("it is no entry: {}", why)); }
-
-Json binary(std::span<const std::byte> bytes) {
-  Json::binary_t::container_type out(bytes.size());
-  std::ranges::transform(bytes, out.begin(), [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
-  return Json::binary(std::move(out));
-}
 
 /// Copies fields out of the map; false if one is missing or of another type.
 class Reader {
@@ -122,15 +116,12 @@ std::vector<std::byte> encode_remote_entry(const EntryRow& row) {
                     {"compile_ms", row.compile_ms},
                     {"created_unix_s", row.created_unix_s},
                     {"sha256", to_hex(row.sha256)},
-                    {"signature", binary(row.signature)},
-                    {"code", binary(row.code)},
+                    {"signature", cbor_binary(row.signature)},
+                    {"code", cbor_binary(row.code)},
                     {"writer", row.writer},
                     {"log", row.log},
                     {"source", row.source}};
-  const std::vector<std::uint8_t> cbor = Json::to_cbor(map);
-  std::vector<std::byte> blob(cbor.size());
-  std::ranges::transform(cbor, blob.begin(), [](std::uint8_t b) { return std::byte{b}; });
-  return blob;
+  return cbor_frame(map);
 }
 
 Result<EntryRow> open_remote_entry(const std::vector<std::byte>& blob, const CacheKey& key,

@@ -13,6 +13,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/hex.h"
 #include "base/read_file.h"
 
 namespace sinter {
@@ -83,13 +84,7 @@ Result<SecretBytes> key_in_pem(std::string_view pem, std::string_view label, std
 
 }  // namespace
 
-std::string to_hex(const KeyId& id) {
-  std::string hex;
-  for (const std::uint8_t byte : id.bytes) {
-    hex += fmt::format("{:02x}", byte);
-  }
-  return hex;
-}
+std::string to_hex(const KeyId& id) { return hex_of(std::as_bytes(std::span(id.bytes))); }
 
 KeyId PublicKey::id() const {
   const Digest digest = sha256(std::as_bytes(std::span(bytes)));

@@ -137,15 +137,6 @@ std::vector<std::string> find_libraries(const Paths& directories, std::span<cons
   return found;
 }
 
-std::string join(std::span<const std::string_view> words) {
-  std::string text;
-  for (const std::string_view word : words) {
-    text += text.empty() ? "" : ", ";
-    text += word;
-  }
-  return text;
-}
-
 std::string absolute(const std::string& path) {
   std::error_code ignored;
   const fs::path result = fs::absolute(path, ignored);
@@ -226,7 +217,7 @@ BackendLocation find_rtc(const RtcSearch& search, const Paths& workers, GetVaria
   }
   location.libraries = find_libraries(search.directories(get), search.names);
   location.searched += fmt::format("{}looked for {} in {}; {}", location.searched.empty() ? "" : "; ",
-                                   join(search.names), search.places, search.way_out);
+                                   fmt::join(search.names, ", "), search.places, search.way_out);
   return location;
 }
 

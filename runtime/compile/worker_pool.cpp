@@ -32,14 +32,6 @@ const protocol::BackendInfo* find_backend(const protocol::Hello& hello, std::str
   return it != hello.backends.end() ? &*it : nullptr;
 }
 
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    text += text.empty() ? word : ", " + word;
-  }
-  return text;
-}
-
 std::string_view without_last_newline(std::string_view text) {
   return text.substr(0, text.find_last_not_of('\n') + 1);
 }
@@ -284,7 +276,7 @@ WorkerPool::Attempt WorkerPool::try_once(const CompileJob& job, const BackendLoc
                                    "choose another compiler",
                                    info->backend, info->version,
                                    info->library.empty() ? location.worker : info->library, job.arch->name,
-                                   join(info->archs)))};
+                                   fmt::join(info->archs, ", ")))};
   }
   const protocol::CompileRequest request{job.backend, std::string(job.arch->name), job.entry, job.source, job.headers,
                                          job.options};

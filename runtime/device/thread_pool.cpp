@@ -3,7 +3,6 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <xmmintrin.h>
@@ -14,6 +13,8 @@
 #include <system_error>
 
 #include <fmt/format.h>
+
+#include "base/blocked_signals.h"
 
 namespace sinter {
 
@@ -42,22 +43,6 @@ class DefaultFloatingPoint {
  private:
   static constexpr unsigned kDefault = 0x1f80;  // All exceptions masked, round to nearest even, denormals honoured.
   unsigned before_;
-};
-
-// Signals are for the host program's threads.
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
 };
 
 constexpr std::size_t kPage = 4096;
