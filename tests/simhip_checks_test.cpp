@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "tests/support/planted_waits.h"
+#include "tests/support/planted_words.h"
 #include "tests/support/simulated_amd.h"
 
 // The beginning of a kernel; its body follows.
@@ -138,13 +138,13 @@ TEST_CASE("each wait of a kernel that is taken away and matters is found, with t
       KERNEL "static __attribute__((shared)) unsigned x[128]; x[t] = out[t]; __builtin_amdgcn_fence(__ATOMIC_RELEASE, "
              "\"workgroup\"); __builtin_amdgcn_s_barrier(); __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, \"workgroup\"); "
              "out[t] = x[127 - t] + 1; }");
-  const std::vector<std::size_t> waits = testing::waits_in(good.code);
+  const std::vector<std::size_t> waits = testing::places_of(good.code, testing::kWait);
   REQUIRE(waits.size() >= 3);
   REQUIRE(amd.fault_of_code(good) == "");
   std::size_t found = 0;
   for (const std::size_t wait : waits) {
     CodeObject broken = good;
-    std::memcpy(broken.code.data() + wait, &testing::kNop, sizeof testing::kNop);
+    broken.code = testing::with_word(good.code, wait, testing::kNop);
     const std::string fault = amd.fault_of_code(broken);
     found += fault.find("s_waitcnt that the load at 0x") != std::string::npos ||
                      fault.find("waited for its write") != std::string::npos

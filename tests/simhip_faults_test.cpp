@@ -49,10 +49,10 @@ TEST_CASE("a fault stays until the device is reset") {
 
 TEST_CASE("an instruction that is not known is named with its address when it is reached, and not before") {
   SimulatedAmd amd;
-  const std::string unknown = "asm volatile(\"v_lerp_u8 v0, v0, v0, v0\" ::: \"v0\"); ";
+  const std::string unknown = "asm volatile(\"v_cubeid_f32 v0, v0, v0, v0\" ::: \"v0\"); ";
   const std::string fault = amd.fault_of(KERNEL + unknown + "out[t] = t; }");
-  CHECK_THAT(fault, Contains("hipErrorLaunchFailure (719)") && Contains("at 0x") && Contains("\"v_lerp_u8"));
-  CHECK_THAT(fault, Contains("no instruction \"v_lerp_u8\" is known to the simulator"));
+  CHECK_THAT(fault, Contains("hipErrorLaunchFailure (719)") && Contains("at 0x") && Contains("\"v_cubeid_f32"));
+  CHECK_THAT(fault, Contains("no instruction \"v_cubeid_f32\" is known to the simulator"));
   CHECK(amd.fault_of(KERNEL "if (out[t] != 0) { " + unknown + "} }") == "");
 }
 

@@ -9,13 +9,16 @@
 
 #include "codegen/families/tensors.h"
 #include "templates/grouped_gemm/args.h"
-#include "templates/quantize/args.h"
-#include "tests/support/planted_waits.h"
 #include "tests/support/simulated_amd.h"
+#include "tests/support/simulated_quantize.h"
 
 namespace sinter {
 namespace {
 
+using testing::check_quantize;
+using testing::kQuantizeBlocks;
+using testing::kQuantizeK;
+using testing::kQuantizeRows;
 using testing::message;
 using testing::Params;
 using testing::SimulatedAmd;
@@ -71,17 +74,6 @@ struct Gemm {
     return d;
   }
 
-  /// What goes wrong when code is launched with these operands; empty if nothing.
-  std::string fault_of(const SimulatedAmd& amd, const LoadedKernel& kernel, const LaunchShape& shape) const {
-    const auto device_a = amd.upload(a), device_b = amd.upload(b), device_offsets = amd.upload(offsets);
-    const auto device_d = amd.upload(std::vector<std::uint16_t>(size(kRows * kN)));
-    const GroupedGemmArgs args{device_a->data(), device_b->data(), device_d->data(), nullptr, nullptr,
-                               static_cast<const int*>(device_offsets->data()), kRows};
-    const auto launched = kernel.launch(shape, &args, sizeof args, nullptr);
-    const auto waited = amd.driver().synchronize(0);
-    return message(launched) + message(waited);
-  }
-
   /// ||d - reference|| / ||reference||; infinite if a row of no group was touched.
   double relative_error(const std::vector<std::uint16_t>& d) const {
     double difference = 0, norm = 0;
@@ -132,44 +124,6 @@ struct Gemm {
 
 // bf16 rounding of D alone is about 1.7e-3 in this norm.
 constexpr double kAllowedError = 2.5e-3;
-
-/// Blocks of everything that quantize has to get right: tiny, large, zero, negative zero, subnormal.
-std::vector<std::uint16_t> quantize_input(std::int64_t rows, std::int64_t k) {
-  std::mt19937 random(11);
-  std::normal_distribution<float> normal;
-  std::vector<std::uint16_t> x(size(rows * k));
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const std::size_t block = i / 128;
-    const float magnitude = std::exp2(static_cast<float>(block * 7 % 60) - 30.0F);
-    x[i] = block % 11 == 3 ? std::uint16_t{0x8000} : bf16(normal(random) * magnitude);
-    x[i] = block % 13 == 5 ? static_cast<std::uint16_t>(x[i] & 0x80ff) : x[i];
-  }
-  return x;
-}
-
-constexpr std::int64_t kQuantizeRows = 19, kQuantizeK = 400, kQuantizeBlocks = 4;
-
-/// `device_params` are those that the host's body does not have.
-void check_quantize(SimulatedAmd& amd, const Params& params, const Params& device_params) {
-  const std::vector<std::uint16_t> x = quantize_input(kQuantizeRows, kQuantizeK);
-  std::vector<std::uint8_t> expected(size(kQuantizeRows * kQuantizeK)), q(expected.size());
-  std::vector<float> expected_scale(size(kQuantizeRows * kQuantizeBlocks)), q_scale(expected_scale.size());
-  const QuantizeArgs host{x.data(), expected.data(), expected_scale.data(), kQuantizeRows};
-  REQUIRE(amd.host_kernel("quantize", params).launch(&host, sizeof host, nullptr));
-
-  Params all = params;
-  all.insert(all.end(), device_params.begin(), device_params.end());
-  const Kernel& kernel = amd.kernel("quantize", all);
-  CAPTURE(kernel.name());
-  const auto device_x = amd.upload(x), device_q = amd.upload(q), device_scale = amd.upload(q_scale);
-  const QuantizeArgs args{device_x->data(), device_q->data(), static_cast<float*>(device_scale->data()), kQuantizeRows};
-  REQUIRE(message(kernel.launch(&args, sizeof args, nullptr)) == "");
-  REQUIRE(message(amd.driver().synchronize(0)) == "");
-  REQUIRE(device_q->download(std::as_writable_bytes(std::span(q))));
-  REQUIRE(device_scale->download(std::as_writable_bytes(std::span(q_scale))));
-  CHECK(q == expected);
-  CHECK(q_scale == expected_scale);
-}
 
 }  // namespace
 
@@ -230,43 +184,6 @@ TEST_CASE("the kernels pass every check of registers, waits, wait states and rac
   set_checks(0);
 }
 
-// A wait that nothing depends on on the way that is taken may go unnoticed; those for memory before LDS, for LDS before
-// the product, and for arguments may not.
-TEST_CASE("waits that are taken away from the grouped GEMM are found") {
-  SimulatedAmd amd;
-  auto* const set_checks = testing::simulator_function<void(std::uint32_t)>("sinter_simhip_set_checks");
-  const Gemm gemm(false);
-  const Kernel& kernel = amd.kernel("grouped_gemm", gemm.params("off"));
-  const std::vector<std::size_t> waits = testing::waits_in(kernel.code().code);
-  const LaunchShape shape{.grid = {8, 1, 1},
-                          .block = {static_cast<std::uint32_t>(kernel.plan().threads_per_block), 1, 1},
-                          .dynamic_shared_bytes = kernel.plan().dynamic_shared_bytes};
-  set_checks(SINTER_SIMHIP_CHECK_WAITS);
-  std::size_t found = 0, planted = 0;
-  const auto launch = [&](const CodeObject& code) {
-    const auto loaded = amd.driver().load(0, code, shape);
-    REQUIRE(message(loaded) == "");
-    const std::string fault = gemm.fault_of(amd, **loaded, shape);
-    testing::reset_device();
-    return fault;
-  };
-  REQUIRE(launch(kernel.code()) == "");
-  const std::size_t step = std::max<std::size_t>(1, waits.size() / 12);
-  for (std::size_t at = 0; at < waits.size(); at += step) {
-    CodeObject broken = kernel.code();
-    std::memcpy(broken.code.data() + waits[at], &testing::kNop, sizeof testing::kNop);
-    const std::string fault = launch(broken);
-    ++planted;
-    found += fault.find("before the s_waitcnt") != std::string::npos ||
-                     fault.find("waited for its write") != std::string::npos
-                 ? 1U
-                 : 0U;
-  }
-  set_checks(0);
-  CAPTURE(planted, found);
-  CHECK(2 * found >= planted);
-}
-
 // What a padding row loses here feeds stores that are skipped too; simhip_checks_test has a kernel that breaks.
 TEST_CASE("preemption changes no bit where the trap handler clears VSKIP or the kernel does not use it") {
   SimulatedAmd amd;
@@ -300,7 +217,7 @@ TEST_CASE("a launch after a device fault names the launch that caused it") {
   const Gemm gemm(false);
   const Kernel& innocent = amd.kernel("grouped_gemm", gemm.params("off"));
   const Kernel& guilty = amd.kernel("quantize", {{"k", std::to_string(kQuantizeK)}});
-  const auto x = amd.upload(quantize_input(kQuantizeRows, kQuantizeK));
+  const auto x = amd.upload(testing::quantize_input(kQuantizeRows, kQuantizeK));
   const auto scales = amd.upload(std::vector<float>(size(kQuantizeRows * kQuantizeBlocks)));
   const auto too_small = amd.upload(std::vector<std::uint8_t>(100));
   const QuantizeArgs bad{x->data(), too_small->data(), static_cast<float*>(scales->data()), kQuantizeRows};
@@ -314,40 +231,6 @@ TEST_CASE("a launch after a device fault names the launch that caused it") {
   CHECK_THAT(error, Catch::Matchers::Contains("hipErrorIllegalAddress (700)") &&
                         Catch::Matchers::Contains("an earlier launch did it") &&
                         Catch::Matchers::Contains(guilty.name()));
-}
-
-// Not by default, since it compiles some hundred kernels: test-simhip "[.every-tile]".
-TEST_CASE("every tile of grouped GEMM agrees with float64, and vskip changes no bit", "[.every-tile]") {
-  SimulatedAmd amd;
-  for (const bool is_fp8 : {false, true}) {
-    const Gemm gemm(is_fp8);
-    const KernelSpec& spec = amd.kernel("grouped_gemm", gemm.params("off")).spec();
-    for (const TileShape tile : spec.family->body(Vendor::kAmd)->tiles(spec)) {
-      const auto with_tile = [&](std::string_view vskip) {
-        Params params = gemm.params(vskip);
-        params.emplace_back("tile", tile_to_string(tile));
-        return params;
-      };
-      const Kernel& off = amd.kernel("grouped_gemm", with_tile("off"));
-      CAPTURE(off.name());
-      const std::vector<std::uint16_t> expected = gemm.run(amd, off);
-      CHECK(gemm.relative_error(expected) < kAllowedError);
-      CHECK(gemm.run(amd, amd.kernel("grouped_gemm", with_tile("on"))) == expected);
-    }
-  }
-}
-
-TEST_CASE("every tile of quantize gives the host's bits", "[.every-tile]") {
-  SimulatedAmd amd;
-  const Kernel& first = amd.kernel("quantize", {{"k", "400"}});
-  for (const TileShape tile : first.spec().family->body(Vendor::kAmd)->tiles(first.spec())) {
-    for (const std::string_view scale : {"exact", "pow2"}) {
-      for (const std::string_view vskip : {"on", "off"}) {
-        check_quantize(amd, {{"k", "400"}, {"scale", std::string(scale)}},
-                       {{"tile", tile_to_string(tile)}, {"vskip", std::string(vskip)}});
-      }
-    }
-  }
 }
 
 }  // namespace sinter

@@ -142,6 +142,7 @@ SINTER_DEVICE void compute(Sums<Layout<P>>& sums, const Args& args, const Tile& 
     const U8* wave_b = stage + (P::kTileM + wave_n) * L::kLdsRowBytes;
     if constexpr (P::kBlockScales) {
       multiply_step_scaled<P>(sums, fragments, wave_a, wave_b, scales);
+      wait_for_sums();
     } else {
       multiply_step(sums, fragments, wave_a, wave_b);
     }
@@ -158,6 +159,7 @@ SINTER_DEVICE void compute(Sums<Layout<P>>& sums, const Args& args, const Tile& 
     }
     block_barrier();
   }
+  if constexpr (!P::kBlockScales) wait_for_sums();
 }
 
 // --- the kernel -----------------------------------------------------------------------------------------------------

@@ -85,6 +85,7 @@ SINTER_DEVICE void compute(Sums<Layout<P>>& sums, const Args& args, const Tile& 
     }
     block_barrier();
   }
+  wait_for_sums();
 }
 
 // --- store -----------------------------------------------------------------------------------------------------------

@@ -76,4 +76,13 @@ SINTER_DEVICE void multiply_add(F32x16& acc, const Fragment<MatrixType::kFp8>& x
 }
 #endif
 
+/// To be called between multiply_add() and the first use of its sums where a branch lies between them. Results of matrix
+/// instructions need up to 20 wait states (16 passes on gfx950). The compiler inserts them, but on the ways to a use
+/// clang 22 looks at each block once, and where it comes there by a long way first, a shorter one is left with too few.
+SINTER_DEVICE void wait_for_sums() {
+  schedule_barrier();
+  asm volatile("s_nop 15\n\ts_nop 3");
+  schedule_barrier();
+}
+
 }  // namespace sinter

@@ -50,11 +50,6 @@ u32 add_pairs(u32 a, u32 b, const ToFloat& to_float, const FromFloat& from_float
   return low | high << 16;
 }
 
-u32 brain_float(float value) {
-  const u32 bits = as_bits(value);
-  return std::isnan(value) ? (bits | 0x400000U) >> 16 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
 template <class T>
 T value_in(const Wave& wave, unsigned first, unsigned lane) {
   std::array<u32, sizeof(T) / 4> dwords{};

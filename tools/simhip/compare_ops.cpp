@@ -121,6 +121,9 @@ constexpr auto kNotLessOrGreater = [](auto a, auto b) { return !(a < b || a > b)
 constexpr auto kOrdered = [](auto a, auto b) { return a == a && b == b; };
 constexpr auto kUnordered = [](auto a, auto b) { return a != a || b != b; };
 
+constexpr auto kNever = [](auto, auto) { return false; };
+constexpr auto kAlways = [](auto, auto) { return true; };
+
 using i16 = std::int16_t;
 using u16 = std::uint16_t;
 using i32 = std::int32_t;
@@ -208,6 +211,24 @@ constexpr Opcode kAll[] = {
     {"v_cmp_nlg_f64", "Dpp", compare<double, kNotLessOrGreater>},
     {"v_cmp_o_f64", "Dpp", compare<double, kOrdered>},
     {"v_cmp_u_f64", "Dpp", compare<double, kUnordered>},
+    {"v_cmp_f_i16", "Dhh", compare<i16, kNever>, kLaneForms},
+    {"v_cmp_t_i16", "Dhh", compare<i16, kAlways>, kLaneForms},
+    {"v_cmp_f_u16", "Dhh", compare<u16, kNever>, kLaneForms},
+    {"v_cmp_t_u16", "Dhh", compare<u16, kAlways>, kLaneForms},
+    {"v_cmp_f_i32", "Dss", compare<i32, kNever>, kLaneForms},
+    {"v_cmp_t_i32", "Dss", compare<i32, kAlways>, kLaneForms},
+    {"v_cmp_f_u32", "Dss", compare<u32, kNever>, kLaneForms},
+    {"v_cmp_t_u32", "Dss", compare<u32, kAlways>, kLaneForms},
+    {"v_cmp_f_i64", "DSS", compare<i64, kNever>},
+    {"v_cmp_t_i64", "DSS", compare<i64, kAlways>},
+    {"v_cmp_f_u64", "DSS", compare<u64, kNever>},
+    {"v_cmp_t_u64", "DSS", compare<u64, kAlways>},
+    {"v_cmp_f_f16", "Dgg", compare<Half, kNever>, kLaneForms},
+    {"v_cmp_tru_f16", "Dgg", compare<Half, kAlways>, kLaneForms},
+    {"v_cmp_f_f32", "Dff", compare<float, kNever>, kLaneForms},
+    {"v_cmp_tru_f32", "Dff", compare<float, kAlways>, kLaneForms},
+    {"v_cmp_f_f64", "Dpp", compare<double, kNever>},
+    {"v_cmp_tru_f64", "Dpp", compare<double, kAlways>},
     {"v_cmp_class_f32", "Dfs", compare_class<float>, kLaneForms},
     {"v_cmp_class_f16", "Dgh", compare_class<Half>, kLaneForms},
     {"v_cmp_class_f64", "Dps", compare_class<double>},

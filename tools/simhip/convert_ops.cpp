@@ -50,16 +50,12 @@ u32 pack_byte(u32 a, u32 b, u32 c) {
   return (c & ~(0xffU << shift)) | value << shift;
 }
 
+u32 wide_bits(u32 half) { return as_bits(static_cast<float>(as_half(half))); }
+
 u32 normalized(u32 a, float scale, float least) {
   const float x = as_float(a);
   return std::isnan(x) ? 0
                        : as_unsigned(static_cast<i32>(std::nearbyint(std::clamp(x, least, 1.0F) * scale))) & 0xffff;
-}
-
-/// bf16, to nearest, ties to even.
-u32 brain_float(u32 a) {
-  const bool is_nan = (a & 0x7fffffffU) > 0x7f800000U;
-  return is_nan ? (a | 0x400000U) >> 16 : (a + 0x7fff + (a >> 16 & 1)) >> 16;
 }
 
 /// A 64-bit float from a 32-bit source.
@@ -114,13 +110,28 @@ constexpr Opcode kAll[] = {
        const auto narrow = [](u32 x) { return as_unsigned(std::clamp(as_signed(x), -32768, 32767)) & 0xffff; };
        return narrow(a) | narrow(b) << 16;
      })>},
-    {"v_cvt_pk_bf16_f32", "vff", binary<([](u32 a, u32 b) { return brain_float(a) | brain_float(b) << 16; })>},
+    {"v_cvt_pk_bf16_f32", "vff", binary<([](u32 a, u32 b) {
+       return brain_float(as_float(a)) | brain_float(as_float(b)) << 16;
+     })>},
     {"v_cvt_pk_f16_f32", "vff", binary<([](u32 a, u32 b) {
        return u32{half_bits(as_float(a))} | u32{half_bits(as_float(b))} << 16;
      })>},
     // 16 bits.
     {"v_cvt_f16_f32", "vf", unary<([](u32 a) { return half_bits(as_float(a)); })>, kLaneForms},
     {"v_cvt_f32_f16", "vg", unary<([](u32 a) { return as_bits(static_cast<float>(as_half(a))); })>, kFloat},
+    {"v_cvt_f32_bf16", "vh", unary<([](u32 a) { return a << 16; })>, kLaneForms},
+    // A number of 4 bits with a sign, in sixteenths.
+    {"v_cvt_off_f32_i4", "vs", unary<([](u32 a) {
+       return as_bits(static_cast<float>(as_signed(a << 28) >> 28) / 16);
+     })>, kLaneForms},
+    {"v_cvt_norm_i16_f16", "vg", unary<([](u32 a) { return normalized(wide_bits(a), 32767, -1); })>, kLaneForms},
+    {"v_cvt_norm_u16_f16", "vg", unary<([](u32 a) { return normalized(wide_bits(a), 65535, 0); })>, kLaneForms},
+    {"v_cvt_pknorm_i16_f16", "vgg", binary<([](u32 a, u32 b) {
+       return normalized(wide_bits(a), 32767, -1) | normalized(wide_bits(b), 32767, -1) << 16;
+     })>, kOpSel},
+    {"v_cvt_pknorm_u16_f16", "vgg", binary<([](u32 a, u32 b) {
+       return normalized(wide_bits(a), 65535, 0) | normalized(wide_bits(b), 65535, 0) << 16;
+     })>, kOpSel},
     {"v_cvt_pkrtz_f16_f32", "vff", binary<([](u32 a, u32 b) {
        return half_toward_zero(a) | half_toward_zero(b) << 16;
      })>, kLaneForms},

@@ -57,6 +57,8 @@ KnownByName known_opcodes() {
                                                                          {packed_half_opcodes(), kVectorAlu},
                                                                          {matrix_opcodes(), kVectorAlu},
                                                                          {scaled_matrix_opcodes(), kVectorAlu},
+                                                                         {sparse_matrix_opcodes(), kVectorAlu},
+                                                                         {scaled_convert_opcodes(), kVectorAlu},
                                                                          {lds_opcodes(), kLds},
                                                                          {memory_opcodes(), kVectorMemory},
                                                                          {atomic_opcodes(), kVectorMemory}};
@@ -205,9 +207,41 @@ Result<void> bind_text(std::string_view text, const KnownByName& known, Instruct
 
 }  // namespace
 
+struct InstructionDecoder::Parts {
+  std::unique_ptr<Disassembler> disassembler;
+  KnownByName known;
+};
+
+InstructionDecoder::InstructionDecoder(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+InstructionDecoder::InstructionDecoder(InstructionDecoder&&) noexcept = default;
+InstructionDecoder::~InstructionDecoder() = default;
+
+Result<InstructionDecoder> InstructionDecoder::create(const std::string& arch) {
+  auto parts = std::make_unique<Parts>();
+  SINTER_TRY(parts->disassembler, Disassembler::create(arch));
+  parts->known = known_opcodes();
+  return InstructionDecoder(std::move(parts));
+}
+
+DecodedInstruction InstructionDecoder::decode(std::span<const std::byte> code) const {
+  DecodedInstruction decoded;
+  decoded.instruction.execute = fault_unknown;
+  decoded.bytes = parts_->disassembler->decode(code, decoded.text, decoded.facts);
+  if (decoded.bytes == 0) {
+    decoded.problem = "LLVM knows no instruction of these bits";
+    return decoded;
+  }
+  const Result<void> bound = bind_text(decoded.text, parts_->known, decoded.instruction);
+  if (!bound) {
+    decoded.instruction.execute = fault_unknown;
+    decoded.problem = bound.error().message;
+  }
+  decoded.instruction.dwords = static_cast<std::uint8_t>(decoded.bytes / kDwordBytes);
+  return decoded;
+}
+
 Result<DecodedText> decode_text(const std::string& arch, std::span<const std::byte> code, std::uint64_t address) {
-  SINTER_TRY(const std::unique_ptr<Disassembler> disassembler, Disassembler::create(arch));
-  const KnownByName known = known_opcodes();
+  SINTER_TRY(const InstructionDecoder decoder, InstructionDecoder::create(arch));
   const std::size_t dwords = code.size() / kDwordBytes;
   DecodedText decoded;
   decoded.address = address;
@@ -219,21 +253,16 @@ Result<DecodedText> decode_text(const std::string& arch, std::span<const std::by
   decoded.texts.assign(dwords + 1, "(no instruction)");
   decoded.problems.assign(dwords + 1, "control left the instructions");
   for (std::size_t at = 0; at < dwords;) {
-    std::string text;
-    const std::size_t bytes = disassembler->decode(code.subspan(at * kDwordBytes), text, decoded.facts[at]);
-    if (bytes == 0) {
-      decoded.problems[at] = "LLVM knows no instruction of these bits";
+    DecodedInstruction one = decoder.decode(code.subspan(at * kDwordBytes));
+    decoded.problems[at] = std::move(one.problem);
+    if (one.bytes == 0) {
       ++at;
       continue;
     }
-    Instruction instruction = unknown;
-    const Result<void> bound = bind_text(text, known, instruction);
-    instruction.execute = bound ? instruction.execute : fault_unknown;
-    instruction.dwords = static_cast<std::uint8_t>(bytes / kDwordBytes);
-    decoded.instructions[at] = instruction;
-    decoded.problems[at] = bound ? std::string() : bound.error().message;
-    decoded.texts[at] = std::move(text);
-    at += instruction.dwords;
+    decoded.instructions[at] = one.instruction;
+    decoded.facts[at] = one.facts;
+    decoded.texts[at] = std::move(one.text);
+    at += one.instruction.dwords;
   }
   return decoded;
 }

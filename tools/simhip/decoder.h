@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,6 +24,33 @@ struct DecodedText {
   std::vector<InstructionFacts> facts;  ///< For the checks.
   std::vector<std::string> texts;     ///< As LLVM prints them.
   std::vector<std::string> problems;  ///< Empty where the instruction is known.
+};
+
+/// What the bits at one place are.
+struct DecodedInstruction {
+  std::size_t bytes = 0;  ///< Of the encoding; 0: LLVM knows no instruction of these bits.
+  Instruction instruction;
+  InstructionFacts facts;
+  std::string text, problem;
+};
+
+/// Decodes one instruction after the other. Used by one thread at a time.
+class InstructionDecoder {
+ public:
+  /// Errors: kUnsupported if LLVM does not know the arch.
+  static Result<InstructionDecoder> create(const std::string& arch);
+  InstructionDecoder(InstructionDecoder&&) noexcept;
+  ~InstructionDecoder();
+
+  /// The first instruction of the code.
+  DecodedInstruction decode(std::span<const std::byte> code) const;
+
+ private:
+  struct Parts;
+
+  explicit InstructionDecoder(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
 };
 
 /// Errors: kUnsupported if LLVM does not know the arch.

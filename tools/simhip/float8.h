@@ -26,7 +26,7 @@ struct Float8Layout {
   int exponent_bits = 0, mantissa_bits = 0, bias = 0;
   double largest = 0;
 
-  int bits() const { return 1 + exponent_bits + mantissa_bits; }
+  constexpr int bits() const { return 1 + exponent_bits + mantissa_bits; }
 };
 
 constexpr Float8Layout layout_of(Float8Format format) {

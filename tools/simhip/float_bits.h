@@ -22,4 +22,11 @@ inline std::uint32_t half_bits(Half value) { return std::bit_cast<std::uint16_t>
 inline std::uint32_t half_bits(float value) { return half_bits(static_cast<Half>(value)); }
 inline std::uint32_t half_bits(double value) { return half_bits(static_cast<Half>(value)); }
 
+/// A number rounded to bf16, to nearest, ties to even.
+inline std::uint32_t brain_float(float value) {
+  const std::uint32_t bits = as_bits(value);
+  const bool is_nan = (bits & 0x7fffffffU) > 0x7f800000U;
+  return is_nan ? (bits | 0x400000U) >> 16 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
 }  // namespace sinter::sim

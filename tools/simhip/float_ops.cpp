@@ -133,6 +133,9 @@ constexpr Opcode kAll[] = {
     {"v_fmaak_f32", "vffk", ternary<fused>},
     {"v_mac_f32", "vff", accumulate<multiply_add>, kFloat},
     {"v_mad_f32", "vfff", ternary<multiply_add>, kFloatOutput},
+    {"v_mad_legacy_f32", "vfff", ternary<([](u32 a, u32 b, u32 c) {
+       return as_bits(as_float(legacy_product(a, b)) + as_float(c));
+     })>, kFloatOutput},
     {"v_madmk_f32", "vfkf", ternary<multiply_add>},
     {"v_madak_f32", "vffk", ternary<multiply_add>},
     {"v_max3_f32", "vfff", ternary<([](u32 a, u32 b, u32 c) { return maximum(maximum(a, b), c); })>, kFloatOutput},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "tools/simhip/float_bits.h"
 #include "tools/simhip/lane_loops.h"
@@ -58,22 +59,6 @@ void half_binary(Wave& wave, const Instruction& i) {
   binary<([](u32 a, u32 b) { return half_bits(kOperation(wide_half(a), wide_half(b))); })>(wave, i);
 }
 
-/// Those of three sources leave the other half of the destination alone; op_sel's bit 3 says which is written.
-template <auto kOperation>
-void half_ternary(Wave& wave, const Instruction& i) {
-  Lane storage_a, storage_b, storage_c, result;
-  const Lane& a = wave.source(i, 1, storage_a);
-  const Lane& b = wave.source(i, 2, storage_b);
-  const Lane& c = wave.source(i, 3, storage_c);
-  const Lane& before = wave.vectors[i.operands[0].index];
-  const unsigned shift = (i.modifiers.op_sel & 8U) != 0 ? 16 : 0;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    const u32 value = kOperation(a[lane], b[lane], c[lane]) & 0xffff;
-    result[lane] = (before[lane] & ~(0xffffU << shift)) | value << shift;
-  }
-  wave.write(i, result);
-}
-
 /// The quotient that Newton's steps gave, with the special cases of numerator / denominator.
 u32 finished_division(u32 quotient, u32 denominator, u32 numerator) {
   const float d = wide_half(denominator), n = wide_half(numerator);
@@ -96,6 +81,16 @@ int exponent_of(float x) {
   return exponent;
 }
 
+/// A sum and product that are rounded each.
+u32 multiply_add(u32 a, u32 b, u32 c) {
+  return half_bits(static_cast<float>(static_cast<Half>(wide_half(a) * wide_half(b))) + wide_half(c));
+}
+
+/// Angles are in turns.
+float radians(float turns) {
+  return static_cast<float>(2 * std::numbers::pi * (double{turns} - std::floor(double{turns})));
+}
+
 constexpr Opcode kAll[] = {
     {"v_add_f16", "vgg", half_binary<([](float a, float b) { return a + b; })>, kLaneForms},
     {"v_sub_f16", "vgg", half_binary<([](float a, float b) { return a - b; })>, kLaneForms},
@@ -106,25 +101,23 @@ constexpr Opcode kAll[] = {
     {"v_ldexp_f16", "vgh",
      binary<([](u32 a, u32 b) { return half_bits(std::ldexp(wide_half(a), static_cast<std::int16_t>(b))); })>,
      kLaneForms},
-    {"v_fma_f16", "vggg", half_ternary<([](u32 a, u32 b, u32 c) { return half_bits(fused_half(a, b, c)); })>, kOpSel},
-    {"v_mad_f16", "vggg", half_ternary<([](u32 a, u32 b, u32 c) {
-       return half_bits(static_cast<float>(static_cast<Half>(wide_half(a) * wide_half(b))) + wide_half(c));
-     })>,
-     kOpSel},
-    {"v_mac_f16", "vgg", accumulate<([](u32 a, u32 b, u32 c) {
-       return half_bits(static_cast<float>(static_cast<Half>(wide_half(a) * wide_half(b))) + wide_half(c));
-     })>,
-     kLaneForms},
+    {"v_fma_f16", "vggg", ternary_half<([](u32 a, u32 b, u32 c) { return half_bits(fused_half(a, b, c)); })>, kOpSel},
+    {"v_mad_f16", "vggg", ternary_half<multiply_add>, kOpSel},
+    {"v_mac_f16", "vgg", accumulate<multiply_add>, kLaneForms},
+    {"v_madmk_f16", "vgkg", ternary<multiply_add>},
+    {"v_madak_f16", "vggk", ternary<multiply_add>},
     {"v_fmac_f16", "vgg", accumulate<([](u32 a, u32 b, u32 c) { return half_bits(fused_half(a, b, c)); })>, kLaneForms},
-    {"v_max3_f16", "vggg", half_ternary<([](u32 a, u32 b, u32 c) { return maximum(maximum(a, b), c); })>, kOpSel},
-    {"v_min3_f16", "vggg", half_ternary<([](u32 a, u32 b, u32 c) { return minimum(minimum(a, b), c); })>, kOpSel},
-    {"v_med3_f16", "vggg", half_ternary<median>, kOpSel},
-    {"v_div_fixup_f16", "vggg", half_ternary<finished_division>, kOpSel},
+    {"v_max3_f16", "vggg", ternary_half<([](u32 a, u32 b, u32 c) { return maximum(maximum(a, b), c); })>, kOpSel},
+    {"v_min3_f16", "vggg", ternary_half<([](u32 a, u32 b, u32 c) { return minimum(minimum(a, b), c); })>, kOpSel},
+    {"v_med3_f16", "vggg", ternary_half<median>, kOpSel},
+    {"v_div_fixup_f16", "vggg", ternary_half<finished_division>, kOpSel},
     {"v_rcp_f16", "vg", half_unary<([](float a) { return 1.0F / a; })>, kLaneForms},
     {"v_sqrt_f16", "vg", half_unary<([](float a) { return std::sqrt(a); })>, kLaneForms},
     {"v_rsq_f16", "vg", half_unary<([](float a) { return 1.0F / std::sqrt(a); })>, kLaneForms},
     {"v_exp_f16", "vg", half_unary<([](float a) { return std::exp2(a); })>, kLaneForms},
     {"v_log_f16", "vg", half_unary<([](float a) { return std::log2(a); })>, kLaneForms},
+    {"v_sin_f16", "vg", half_unary<([](float a) { return std::sin(radians(a)); })>, kLaneForms},
+    {"v_cos_f16", "vg", half_unary<([](float a) { return std::cos(radians(a)); })>, kLaneForms},
     {"v_floor_f16", "vg", half_unary<([](float a) { return std::floor(a); })>, kLaneForms},
     {"v_ceil_f16", "vg", half_unary<([](float a) { return std::ceil(a); })>, kLaneForms},
     {"v_trunc_f16", "vg", half_unary<([](float a) { return std::trunc(a); })>, kLaneForms},

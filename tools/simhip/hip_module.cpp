@@ -9,7 +9,6 @@
 #include <iterator>
 #include <memory>
 #include <new>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -244,31 +243,6 @@ int hipModuleOccupancyMaxPotentialBlockSize(int* grid, int* block, const Functio
 int hipModuleOccupancyMaxPotentialBlockSizeWithFlags(int* grid, int* block, const Function* function,
                                                      std::size_t dynamic_lds_bytes, int limit, unsigned) {
   return hipModuleOccupancyMaxPotentialBlockSize(grid, block, function, dynamic_lds_bytes, limit);
-}
-
-/// For tests: the instructions of a code object that no table has, one per line, cut to `bytes`. How many kinds.
-std::uint64_t sinter_simhip_unknown_instructions(const void* image, char* text, std::uint64_t bytes) {
-  const auto code = load_code(image_at(image));
-  std::set<std::string> unknown;
-  if (!code) {
-    unknown.insert(code.error().message);
-  } else {
-    for (std::size_t at = 0; at + 1 < code->text.instructions.size(); at += code->text.instructions[at].dwords) {
-      if (!code->text.problems[at].empty()) {
-        unknown.insert(code->text.texts[at] + ": " + code->text.problems[at]);
-      }
-    }
-  }
-  std::string lines;
-  for (const std::string& line : unknown) {
-    lines += line + "\n";
-  }
-  const std::size_t kept = bytes == 0 ? 0 : std::min<std::size_t>(bytes - 1, lines.size());
-  if (bytes != 0) {
-    std::memcpy(text, lines.data(), kept);
-    text[kept] = '\0';
-  }
-  return unknown.size();
 }
 
 int hipModuleLaunchKernel(const Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,

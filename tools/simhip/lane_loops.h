@@ -52,6 +52,23 @@ void ternary(Wave& wave, const Instruction& i) {
   wave.write(i, to);
 }
 
+/// A result of 16 bits: of instructions of three sources it is one half of the destination, the high one by op_sel's bit
+/// 3, and the other half stays.
+template <auto kOperation>
+void ternary_half(Wave& wave, const Instruction& i) {
+  Lane storage_a, storage_b, storage_c, result;
+  const Lane& a = wave.source(i, 1, storage_a);
+  const Lane& b = wave.source(i, 2, storage_b);
+  const Lane& c = wave.source(i, 3, storage_c);
+  const Lane& before = wave.vectors[i.operands[0].index];
+  const unsigned shift = (i.modifiers.op_sel & 8U) != 0 ? 16 : 0;
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    const std::uint32_t value = kOperation(a[lane], b[lane], c[lane]) & 0xffff;
+    result[lane] = (before[lane] & ~(0xffffU << shift)) | value << shift;
+  }
+  wave.write(i, result);
+}
+
 /// The destination is the third source.
 template <auto kOperation>
 void accumulate(Wave& wave, const Instruction& i) {

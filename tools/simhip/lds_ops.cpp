@@ -3,6 +3,7 @@
 // Instructions on local memory, and the permutations of lanes that go through its crossbar.
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "tools/simhip/lds.h"
@@ -159,7 +160,57 @@ void swizzle(Wave& wave, const Instruction& i) {
   write_result<1>(wave, i.operands[0], result);
 }
 
+/// gfx950's transposing reads: each lane reads `kDwords`, and 16 lanes exchange what they read. Their elements are the
+/// rows of a matrix of 16 columns, a row in as many lanes as it needs; lane c gets column c, a row's element after the
+/// other's. (Of 16 bits as rocjitsu's correction for gfx950 has it, of 8 as HipKittens uses it; the others alike.)
+template <unsigned kDwords, unsigned kBits>
+void read_transposed(Wave& wave, const Instruction& i) {
+  constexpr unsigned kColumns = 16, kElements = 32 * kDwords / kBits, kLanesOfRow = kColumns / kElements;
+  std::array<Dwords, kLanes> read{};
+  for_active_lanes_until_fault(wave, [&](unsigned lane) {
+    read_bytes(wave, address_of(wave, i, 1, lane), 4 * kDwords, read[lane]);
+  });
+  std::array<Lane, kDwords> values{};
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    const unsigned column = lane % kColumns, group = lane - column;
+    for (unsigned row = 0; row < kElements; ++row) {
+      const Dwords& from = read[group + row * kLanesOfRow + column / kElements];
+      const unsigned from_bit = column % kElements * kBits, to_bit = row * kBits;
+      for (unsigned bit = 0; bit < kBits; ++bit) {
+        const std::uint32_t value = from[(from_bit + bit) / 32] >> ((from_bit + bit) % 32) & 1;
+        values[(to_bit + bit) / 32][lane] |= value << ((to_bit + bit) % 32);
+      }
+    }
+  }
+  write_result<kDwords>(wave, i.operands[0], values);
+}
+
+/// A counter at M0's address that the number of active lanes is added to or taken from; they all get what it was.
+template <bool kAdds>
+void count_lanes(Wave& wave, const Instruction& i) {
+  const auto lanes = static_cast<std::uint32_t>(std::popcount(wave.exec()));
+  const std::uint32_t address = (wave.scalars[kM0] & 0xffff) + static_cast<std::uint32_t>(i.modifiers.offset);
+  std::byte* const counter = wave.lds->access(wave, address, sizeof(std::uint32_t), Access::kAtomic);
+  if (lanes == 0 || counter == nullptr) {
+    return;
+  }
+  std::uint32_t before = 0;
+  std::memcpy(&before, counter, sizeof before);
+  const std::uint32_t after = kAdds ? before + lanes : before - lanes;
+  std::memcpy(counter, &after, sizeof after);
+  std::array<Lane, 1> values;
+  values[0].fill(before);
+  write_result<1>(wave, i.operands[0], values);
+}
+
 constexpr Opcode kAll[] = {
+    {"ds_read_b64_tr_b16", "Vv", read_transposed<2, 16>, kOffset},
+    {"ds_read_b64_tr_b8", "Vv", read_transposed<2, 8>, kOffset},
+    {"ds_read_b64_tr_b4", "Vv", read_transposed<2, 4>, kOffset},
+    {"ds_read_b96_tr_b6", "3v", read_transposed<3, 6>, kOffset},
+    {"ds_nop", "", [](Wave&, const Instruction&) {}},
+    {"ds_append", "v", count_lanes<true>, kOffset},
+    {"ds_consume", "v", count_lanes<false>, kOffset},
     {"ds_read_b32", "vv", read<1>, kOffset},
     {"ds_read_b64", "Vv", read<2>, kOffset},
     {"ds_read_b96", "3v", read<3>, kOffset},

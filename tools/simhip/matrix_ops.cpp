@@ -6,9 +6,9 @@
 #include <bit>
 #include <cmath>
 
-#include "tools/simhip/float8.h"
 #include "tools/simhip/float_bits.h"
 #include "tools/simhip/matrix_core.h"
+#include "tools/simhip/matrix_elements.h"
 #include "tools/simhip/opcode.h"
 
 namespace sinter::sim {
@@ -16,68 +16,6 @@ namespace sinter::sim {
 namespace {
 
 using u32 = std::uint32_t;
-
-using Float8Table = std::array<double, 256>;
-
-/// The values of bytes, by format: [e4m3, e5m2] by OCP's rules and by FNUZ's.
-const Float8Table& float8_table(Float8Kind kind, bool is_fnuz) {
-  using enum Float8Kind;
-  using enum Float8Rules;
-  static const std::array<Float8Table, 4> kTables = {float8_values({kE4m3, kOcp}), float8_values({kE4m3, kFnuz}),
-                                                     float8_values({kE5m2, kOcp}), float8_values({kE5m2, kFnuz})};
-  return kTables[(kind == kE4m3 ? 0U : 2U) + (is_fnuz ? 1U : 0U)];
-}
-
-/// Element types: how many bits, and the value of such bits. Made once per instruction that executes.
-struct Float32 {
-  static constexpr unsigned kBits = 32;
-  explicit Float32(const Wave&) {}
-  double operator()(u32 bits) const { return double{as_float(bits)}; }
-};
-
-/// The upper 19 bits of a float.
-struct Xfloat32 {
-  static constexpr unsigned kBits = 32;
-  explicit Xfloat32(const Wave&) {}
-  double operator()(u32 bits) const { return double{as_float(bits & 0xffffe000U)}; }
-};
-
-struct Bfloat16 {
-  static constexpr unsigned kBits = 16;
-  explicit Bfloat16(const Wave& wave) : flushes(wave.arch.flushes_bf16_products) {}
-  double operator()(u32 bits) const {
-    const bool is_subnormal = (bits & 0x7f80U) == 0;
-    return is_subnormal && flushes ? 0.0 : double{as_float(bits << 16)};
-  }
-  bool flushes;
-};
-
-struct Float16 {
-  static constexpr unsigned kBits = 16;
-  explicit Float16(const Wave& wave) : flushes(wave.arch.flushes_bf16_products) {}
-  double operator()(u32 bits) const {
-    const bool is_subnormal = (bits & 0x7c00U) == 0;
-    return is_subnormal && flushes ? 0.0 : static_cast<double>(as_half(bits));
-  }
-  bool flushes;
-};
-
-struct Int8 {
-  static constexpr unsigned kBits = 8;
-  explicit Int8(const Wave&) {}
-  double operator()(u32 bits) const { return static_cast<double>(static_cast<std::int8_t>(bits)); }
-};
-
-template <Float8Kind kKind>
-struct Float8 {
-  static constexpr unsigned kBits = 8;
-  explicit Float8(const Wave& wave) : table(float8_table(kKind, wave.arch.has_fnuz_fp8)) {}
-  double operator()(u32 bits) const { return table[bits]; }
-  const Float8Table& table;
-};
-
-using Fp8 = Float8<Float8Kind::kE4m3>;
-using Bf8 = Float8<Float8Kind::kE5m2>;
 
 /// The lane that a lane's elements of A come from: cbsz lets 2^cbsz blocks share block `abid` of theirs.
 template <class Shape>
@@ -96,17 +34,6 @@ unsigned b_lane(unsigned lane, unsigned blgp) {
     case 2: return lane % 32 + 32;
     case 3: return (lane + 16) % kLanes;
     default: return lane % 16 + 16 * (blgp - 4);
-  }
-}
-
-template <class Element>
-double element_at(const Wave& wave, const Operand& operand, const Element& element, unsigned lane, unsigned item) {
-  constexpr unsigned kPerDword = 32 / Element::kBits;
-  const u32 bits = wave.vectors[operand.index + item / kPerDword][lane] >> (item % kPerDword * Element::kBits);
-  if constexpr (Element::kBits == 32) {
-    return element(bits);
-  } else {
-    return element(bits & ((1U << Element::kBits) - 1));
   }
 }
 
@@ -129,8 +56,6 @@ void read_operands(const Wave& wave, const Instruction& i, MatrixOperands<Shape>
 u32 addend_at(const Wave& wave, const Operand& operand, unsigned lane, unsigned item) {
   return operand.kind == OperandKind::kConstant ? operand.bits : wave.vectors[operand.index + item][lane];
 }
-
-constexpr unsigned kRowsTogether = 4;  // in the registers of a lane
 
 template <class Shape, class A, class B>
 void multiply(Wave& wave, const Instruction& i) {

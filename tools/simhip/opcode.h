@@ -59,6 +59,8 @@ std::span<const Opcode> packed_opcodes();
 std::span<const Opcode> packed_half_opcodes();
 std::span<const Opcode> matrix_opcodes();
 std::span<const Opcode> scaled_matrix_opcodes();
+std::span<const Opcode> sparse_matrix_opcodes();
+std::span<const Opcode> scaled_convert_opcodes();
 std::span<const Opcode> lds_opcodes();
 std::span<const Opcode> memory_opcodes();
 std::span<const Opcode> atomic_opcodes();

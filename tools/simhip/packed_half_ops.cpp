@@ -65,8 +65,21 @@ u32 minimum(u32 a, u32 b, u32) {
   return x < y || (x == y && std::signbit(x)) ? a : b;
 }
 
+/// Of gfx950's: a NaN wins.
+template <auto kOperation>
+u32 or_nan(u32 a, u32 b, u32) {
+  return std::isnan(wide_half(a)) ? a : std::isnan(wide_half(b)) ? b : kOperation(a, b, 0);
+}
+
 u32 fused(u32 a, u32 b, u32 c) {
   return half_bits(std::fma(double{wide_half(a)}, double{wide_half(b)}, double{wide_half(c)}));
+}
+
+/// Both halves, added to the destination.
+void accumulate_pairs(Wave& wave, const Instruction& i) {
+  accumulate<([](u32 a, u32 b, u32 c) {
+    return (fused(a, b, c) & 0xffff) | fused(a >> 16, b >> 16, c >> 16) << 16;
+  })>(wave, i);
 }
 
 u32 clamped(u32 half) {
@@ -127,6 +140,11 @@ u32 dot_halves(u32 a, u32 b, u32 c) {
   return as_bits(static_cast<float>(low + high + double{as_float(c)}));
 }
 
+u32 dot_brain_floats(u32 a, u32 b, u32 c) {
+  const auto high = [](u32 x) { return double{as_float(x & 0xffff0000U)}; };
+  return as_bits(static_cast<float>(high(a << 16) * high(b << 16) + high(a) * high(b) + double{as_float(c)}));
+}
+
 /// Whole numbers of `kBits` each. The sum wraps.
 template <unsigned kBits, bool kIsSigned>
 u32 dot_integers(u32 a, u32 b, u32 c) {
@@ -178,6 +196,15 @@ constexpr Opcode kAll[] = {
     {"v_mad_mix_f32", "vfff", mix<MixTo::kFloat, false>, kMixed},
     {"v_mad_mixlo_f16", "vfff", mix<MixTo::kLowHalf, false>, kMixed},
     {"v_mad_mixhi_f16", "vfff", mix<MixTo::kHighHalf, false>, kMixed},
+    {"v_pk_fmac_f16", "vqq", accumulate_pairs, kLaneForms},
+    {"v_pk_maximum3_f16", "vqqq", packed<3, ([](u32 a, u32 b, u32 c) {
+       return or_nan<maximum>(or_nan<maximum>(a, b, 0), c, 0);
+     })>, kPacked},
+    {"v_pk_minimum3_f16", "vqqq", packed<3, ([](u32 a, u32 b, u32 c) {
+       return or_nan<minimum>(or_nan<minimum>(a, b, 0), c, 0);
+     })>, kPacked},
+    {"v_dot2_f32_bf16", "vqqs", ternary<dot_brain_floats>},
+    {"v_dot2c_f32_bf16", "vqq", accumulate<dot_brain_floats>, kLaneForms},
     {"v_dot2_f32_f16", "vqqs", ternary<dot_halves>},
     {"v_dot2c_f32_f16", "vqq", accumulate<dot_halves>, kLaneForms},
     {"v_dot2_i32_i16", "vqqs", ternary<dot_integers<16, true>>},

@@ -197,7 +197,12 @@ constexpr Opcode kAll[] = {
     {"s_setprio", "k", do_nothing},
     {"s_dcache_inv", "", do_nothing},
     {"s_dcache_wb", "", do_nothing},
+    {"s_dcache_inv_vol", "", do_nothing},
+    {"s_dcache_wb_vol", "", do_nothing},
     {"s_icache_inv", "", do_nothing},
+    {"s_wakeup", "", do_nothing},
+    {"s_incperflevel", "k", do_nothing},
+    {"s_decperflevel", "k", do_nothing},
     {"s_sleep", "k", do_nothing},
     {"s_waitcnt", "*", do_nothing},
 };

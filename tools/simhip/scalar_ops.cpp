@@ -101,6 +101,50 @@ void set_bit(Wave& wave, const Instruction& i) {
   wave.set_scalar(i.operands[0], kIsSet ? before | bit : before & ~bit);
 }
 
+template <bool kIsSet>
+void set_bit64(Wave& wave, const Instruction& i) {
+  const u64 bit = u64{1} << (wave.scalar(i.operands[1]) & 63), before = wave.scalar64(i.operands[0]);
+  wave.set_scalar64(i.operands[0], kIsSet ? before | bit : before & ~bit);
+}
+
+/// Each bit twice.
+void replicate_bits(Wave& wave, const Instruction& i) {
+  u64 doubled = 0;
+  for (unsigned bit = 0; bit < 32; ++bit) {
+    doubled |= (wave.scalar(i.operands[1]) >> bit & u64{1}) * 3 << (2 * bit);
+  }
+  wave.set_scalar64(i.operands[0], doubled);
+}
+
+/// For each four bits whether one is set: one bit, or all four of them.
+template <bool kIsWhole>
+u64 quads_of(u64 bits) {
+  u64 result = 0;
+  for (unsigned quad = 0; quad < 16; ++quad) {
+    const bool is_any = (bits >> (4 * quad) & 15) != 0;
+    result |= is_any ? (kIsWhole ? u64{15} << (4 * quad) : u64{1} << quad) : 0;
+  }
+  return result;
+}
+
+/// Scalars whose number M0 is added to: the source's, or the destination's.
+template <unsigned kDwords, bool kIsSource>
+void move_indexed(Wave& wave, const Instruction& i) {
+  const u32 from = i.operands[1].index + (kIsSource ? wave.scalars[kM0] : 0);
+  const u32 to = i.operands[0].index + (kIsSource ? 0 : wave.scalars[kM0]);
+  constexpr u32 kLast = 102;  // of the numbered ones
+  const bool is_moved = i.operands[1].kind == OperandKind::kScalar || !kIsSource;
+  if (!is_moved || (kIsSource ? from : to) > kLast - kDwords) {
+    wave.stop(FaultKind::kIllegalCode, "M0 moves the operand out of the scalar registers");
+    return;
+  }
+  const u64 value = kIsSource ? wave.pair(static_cast<std::uint16_t>(from)) : wave.scalar64(i.operands[1]);
+  wave.scalars[to] = static_cast<u32>(value);
+  if (kDwords == 2) {
+    wave.scalars[to + 1] = static_cast<u32>(value >> 32);
+  }
+}
+
 template <auto kOperation>
 void compare32(Wave& wave, const Instruction& i) {
   wave.scc = kOperation(wave.scalar(i.operands[0]), wave.scalar(i.operands[1]));
@@ -314,6 +358,17 @@ constexpr Opcode kLogic[] = {
     {"s_xnor_b64", "DCC", binary64<([](u64 a, u64 b) { return ~(a ^ b); })>},
     {"s_bitset0_b32", "dc", set_bit<false>},
     {"s_bitset1_b32", "dc", set_bit<true>},
+    {"s_bitset0_b64", "Dc", set_bit64<false>},
+    {"s_bitset1_b64", "Dc", set_bit64<true>},
+    {"s_bitreplicate_b64_b32", "Dc", replicate_bits},
+    {"s_quadmask_b32", "dc", unary32<kNonZero, ([](u32 a) { return static_cast<u32>(quads_of<false>(a)); })>},
+    {"s_quadmask_b64", "DC", unary64<kNonZero, quads_of<false>>},
+    {"s_wqm_b32", "dc", unary32<kNonZero, ([](u32 a) { return static_cast<u32>(quads_of<true>(a)); })>},
+    {"s_wqm_b64", "DC", unary64<kNonZero, quads_of<true>>},
+    {"s_movrels_b32", "dc", move_indexed<1, true>},
+    {"s_movrels_b64", "DC", move_indexed<2, true>},
+    {"s_movreld_b32", "dc", move_indexed<1, false>},
+    {"s_movreld_b64", "DC", move_indexed<2, false>},
     {"s_brev_b64", "DC", unary64<kKeep, reversed64>},
     {"s_ff1_i32_b32", "dc", unary32<kKeep, ([](u32 a) {
        return a == 0 ? ~0U : static_cast<u32>(std::countr_zero(a));
@@ -331,6 +386,10 @@ constexpr Opcode kLogic[] = {
        return a == 0 ? ~0U : static_cast<u32>(std::countl_zero(a));
      })>},
     {"s_flbit_i32", "dc", unary32<kKeep, leading_signs>},
+    {"s_flbit_i32_i64", "dC", count64<kKeep, ([](u64 a) {
+       const u64 differing = static_cast<std::int64_t>(a) < 0 ? ~a : a;
+       return differing == 0 ? ~0U : static_cast<u32>(std::countl_zero(differing));
+     })>},
     {"s_bcnt1_i32_b32", "dc", unary32<kNonZero, ([](u32 a) { return static_cast<u32>(std::popcount(a)); })>},
     {"s_bcnt0_i32_b32", "dc", unary32<kNonZero, ([](u32 a) { return static_cast<u32>(std::popcount(~a)); })>},
     {"s_bcnt0_i32_b64", "dC", count64<kNonZero, ([](u64 a) { return static_cast<u32>(std::popcount(~a)); })>},

@@ -11,6 +11,7 @@
 #include "tools/simhip/float8.h"
 #include "tools/simhip/float_bits.h"
 #include "tools/simhip/matrix_core.h"
+#include "tools/simhip/matrix_elements.h"
 #include "tools/simhip/opcode.h"
 
 namespace sinter::sim {
@@ -20,7 +21,6 @@ namespace {
 using u32 = std::uint32_t;
 
 constexpr unsigned kFormats = 5;
-constexpr unsigned kRowsTogether = 4;
 
 struct Format {
   unsigned bits = 0;

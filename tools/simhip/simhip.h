@@ -56,6 +56,10 @@ void sinter_simhip_set_checks(uint32_t checks);
     `bytes`. Returns how many there are; also those that no kernel would reach. Needs no device. */
 uint64_t sinter_simhip_unknown_instructions(const void* image, char* text, uint64_t bytes);
 
+/** The instructions that LLVM knows for an arch ("gfx942") and the simulator does not execute, one per line with the
+    reason, cut to `bytes`. Returns how many there are, and in `known` how many it does execute. Needs no device. */
+uint64_t sinter_simhip_missing_instructions(const char* arch, char* text, uint64_t bytes, uint64_t* known);
+
 /** Preempts each wave of launches from now on at random, on average every `one_in` instructions, 0 for never: it is
     saved and put back as the amdgpu driver's trap handler does. `fixed_handler` 0: one that saves while the wave's
     VSKIP is set, and so loses its vector registers then. 1: one that clears VSKIP first. SINTER_SIMHIP_PREEMPT sets

@@ -3,6 +3,7 @@
 // Vector instructions on integers of 16, 32 and 64 bits, and what moves registers between lanes.
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <utility>
 
@@ -123,21 +124,14 @@ void swap_rows(Wave& wave, const Instruction& i) {
   wave.write(i.operands[1], b);
 }
 
-/// A 16-bit result of a form that leaves the other half of the destination alone.
+/// Sources of 16 bits.
 template <auto kOperation>
-void ternary16(Wave& wave, const Instruction& i) {
-  Lane storage_a, storage_b, storage_c, result;
-  const Lane& a = wave.source(i, 1, storage_a);
-  const Lane& b = wave.source(i, 2, storage_b);
-  const Lane& c = wave.source(i, 3, storage_c);
-  const Lane& before = wave.vectors[i.operands[0].index];
-  const unsigned shift = (i.modifiers.op_sel & 8U) != 0 ? 16 : 0;
-  for (unsigned lane = 0; lane < kLanes; ++lane) {
-    const u32 value = kOperation(a[lane] & 0xffff, b[lane] & 0xffff, c[lane] & 0xffff) & 0xffff;
-    result[lane] = (before[lane] & ~(0xffffU << shift)) | value << shift;
-  }
-  wave.write(i, result);
+u32 on_halves(u32 a, u32 b, u32 c) {
+  return kOperation(a & 0xffff, b & 0xffff, c & 0xffff);
 }
+
+template <auto kOperation>
+constexpr Handler ternary16 = ternary_half<on_halves<kOperation>>;
 
 u32 by_truth_table(u32 a, u32 b, u32 c, unsigned table) {
   u32 bits = 0;
@@ -148,7 +142,6 @@ u32 by_truth_table(u32 a, u32 b, u32 c, unsigned table) {
   return bits;
 }
 
-/// Of 16 bits one half of the destination, which op_sel names, is written.
 template <bool kIsHalf>
 void truth_table(Wave& wave, const Instruction& i) {
   Lane storage_a, storage_b, storage_c, result;
@@ -174,13 +167,45 @@ T median_of(T a, T b, T c) {
   return std::max(std::min(a, b), std::min(std::max(a, b), c));
 }
 
-/// The sum of differences of bytes, and what was summed before.
-u32 byte_differences(u32 a, u32 b, u32 c) {
+/// The difference of two numbers, whichever is larger.
+u32 difference(u32 x, u32 y) { return x > y ? x - y : y - x; }
+
+/// Adds the differences of four bytes to what was summed before; of the masked kind not where b's byte is 0.
+template <bool kIsMasked>
+u32 byte_sad(u32 a, u32 b, u32 c) {
   for (unsigned shift = 0; shift < 32; shift += 8) {
     const u32 x = a >> shift & 0xff, y = b >> shift & 0xff;
-    c += x > y ? x - y : y - x;
+    c += kIsMasked && y == 0 ? 0 : difference(x, y);
   }
   return c;
+}
+
+/// Averages of bytes, rounded up where c's lowest bit of the byte is set.
+u32 byte_averages(u32 a, u32 b, u32 c) {
+  u32 result = 0;
+  for (unsigned shift = 0; shift < 32; shift += 8) {
+    result |= ((a >> shift & 0xff) + (b >> shift & 0xff) + (c >> shift & 1)) / 2 << shift;
+  }
+  return result;
+}
+
+/// Two shifted numbers, each saturated to a byte of the low half.
+template <int kLeast, int kMost>
+u32 packed_bytes(u32 a, u32 b, u32 c) {
+  const auto byte = [c](u32 x) {
+    return as_unsigned(std::clamp(as_signed(x) >> (c & 31), kLeast, kMost)) & 0xff;
+  };
+  return byte(a) | byte(b) << 8;
+}
+
+u32 saturated16(i32 value) { return as_unsigned(std::clamp(value, -32768, 32767)) & 0xffff; }
+
+/// Registers of 64 bits, through DPP's selection of lanes where there is one.
+void move_pair(Wave& wave, const Instruction& i) {
+  std::array<Lane, 2> storage;
+  const Lane low = wave.source(i, 1, storage[0], 0), high = wave.source(i, 1, storage[1], 1);
+  wave.write(i, low, 0);
+  wave.write(i, high, 1);
 }
 
 /// The highest bit that differs from the sign, counted from it; -1 if none.
@@ -274,8 +299,24 @@ constexpr Opcode kAll[] = {
     {"v_sub_i32", "vss", binary<([](u32 a, u32 b) { return a - b; })>},
     {"v_add_i32 clamp", "vss", binary<([](u32 a, u32 b) { return saturated(i64{as_signed(a)} + as_signed(b)); })>},
     {"v_sub_i32 clamp", "vss", binary<([](u32 a, u32 b) { return saturated(i64{as_signed(a)} - as_signed(b)); })>},
-    {"v_sad_u8", "vsss", ternary<byte_differences>},
-    {"v_sad_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return (a > b ? a - b : b - a) + c; })>},
+    {"v_sad_u8", "vsss", ternary<byte_sad<false>>},
+    {"v_sad_u32", "vsss", ternary<([](u32 a, u32 b, u32 c) { return difference(a, b) + c; })>},
+    {"v_sad_u16", "vsss", ternary<([](u32 a, u32 b, u32 c) {
+       return difference(a & 0xffff, b & 0xffff) + difference(a >> 16, b >> 16) + c;
+     })>},
+    {"v_sad_hi_u8", "vsss", ternary<([](u32 a, u32 b, u32 c) { return (byte_sad<false>(a, b, 0) << 16) + c; })>},
+    {"v_msad_u8", "vsss", ternary<byte_sad<true>>},
+    {"v_lerp_u8", "vsss", ternary<byte_averages>},
+    {"v_ashr_pk_i8_i32", "vsss", ternary_half<packed_bytes<-128, 127>>, kOpSel},
+    {"v_ashr_pk_u8_i32", "vsss", ternary_half<packed_bytes<0, 255>>, kOpSel},
+    {"v_sat_pk_u8_i16", "vs", unary<([](u32 a) {
+       return as_unsigned(std::clamp(low16(a), 0, 255)) | as_unsigned(std::clamp(low16(a >> 16), 0, 255)) << 8;
+     })>, kLaneForms},
+    {"v_prng_b32", "vs", unary<([](u32 a) { return a << 1 ^ ((a >> 31) != 0 ? 197U : 0U); })>, kLaneForms},
+    {"v_add_i16", "vhh", binary<([](u32 a, u32 b) { return (a + b) & 0xffff; })>},
+    {"v_sub_i16", "vhh", binary<([](u32 a, u32 b) { return (a - b) & 0xffff; })>},
+    {"v_add_i16 clamp", "vhh", binary<([](u32 a, u32 b) { return saturated16(low16(a) + low16(b)); })>},
+    {"v_sub_i16 clamp", "vhh", binary<([](u32 a, u32 b) { return saturated16(low16(a) - low16(b)); })>},
     {"v_alignbyte_b32", "vsss",
      ternary<([](u32 a, u32 b, u32 c) { return static_cast<u32>((u64{a} << 32 | b) >> (8 * (c & 3))); })>},
     {"v_add_u16", "vhh", binary<([](u32 a, u32 b) { return (a + b) & 0xffff; })>, kLaneForms},
@@ -396,8 +437,7 @@ constexpr Opcode kAll[] = {
     {"v_lshrrev_b64", "VsS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
        return wave.source64(i.operands[2], lane) >> (in_lane(wave, i.operands[1], lane) & 63);
      })>},
-    {"v_mov_b64", "VS",
-     wide<([](const Wave& wave, const Instruction& i, unsigned lane) { return wave.source64(i.operands[1], lane); })>},
+    {"v_mov_b64", "VS", move_pair, kLaneForms},
     {"v_ashrrev_i64", "VsS", wide<([](const Wave& wave, const Instruction& i, unsigned lane) {
        const auto value = static_cast<std::int64_t>(wave.source64(i.operands[2], lane));
        return static_cast<u64>(value >> (in_lane(wave, i.operands[1], lane) & 63));
