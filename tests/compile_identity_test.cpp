@@ -35,7 +35,19 @@ void rewrite_unseen(const std::string& path, const std::string& text) {
   REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
 }
 
-TEST_CASE("a compiler that is replaced beside a warm worker is asked who it is by a new one", "[stampede]") {
+TEST_CASE("who asks anew gets the compiler that is installed now, and the workers of the older one leave", "[stampede]") {
+  const FakeMachine machine;
+  machine.install("llvm 1");
+  FakeProcess process(machine);
+  REQUIRE(process.get(0));
+  machine.install("llvm 2");
+  WorkerPool& workers = process.service().workers();
+  CHECK(workers.backend_info("llvm")->identity == "llvm 1");
+  CHECK(workers.ask_anew("llvm")->identity == "llvm 2");
+  CHECK(workers.backend_info("llvm")->identity == "llvm 2");
+}
+
+TEST_CASE("kernels are filed under the compiler that made them while it is replaced beside a warm worker", "[stampede]") {
   const FakeMachine machine;
   machine.install("llvm 1");
   FakeProcess process(machine);
