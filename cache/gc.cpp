@@ -74,7 +74,7 @@ std::int64_t goal_of(std::int64_t value, std::int64_t limit) {
   if (limit <= 0) {
     return INT64_MAX;
   }
-  return value > limit ? limit / 5 * 4 : limit;
+  return value > limit ? limit - limit / 5 : limit;
 }
 
 class Collector {

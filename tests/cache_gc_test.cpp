@@ -83,6 +83,15 @@ TEST_CASE("beyond a limit the least recently used entries go, until the cache is
   }
 }
 
+TEST_CASE("a limit of a few entries leaves as many", "[cache]") {
+  for (const std::int64_t limit : {1, 4}) {
+    Cache cache;
+    cache.put(1, 6);
+    cache.collect({.max_bytes = 0, .max_entries = limit});
+    CHECK(cache.query("SELECT count(*) FROM entry") == limit);
+  }
+}
+
 TEST_CASE("beyond the limit of bytes the file gets smaller", "[cache]") {
   Cache cache;
   cache.put(1, 60, 40'000);
