@@ -33,21 +33,26 @@ expect 0 "$sinter" cache merge shards --out merged --name moe --sign key --json
 diff -r bundles merged || die "merged shards are not the bytes of one prebuild"
 expect 0 "$sinter" cache verify merged/moe-gfx942.sinter
 
-expect 0 "$sinter" cache merge node0 node1 node2 shards --cache all --json
+# Digests deal out the kernels: a shard may be without any, and then makes no cache.
+caches=()
+for i in 0 1 2; do
+  if [ -d "node$i" ]; then caches+=("node$i"); fi
+done
+expect 0 "$sinter" cache merge "${caches[@]}" shards --cache all --json
 [ "$(json 'd["rows"], d["stored"], d["repeated"]')" = '(16, 8, 8)' ] || die "merge of caches: $(cat out)"
-expect 0 "$sinter" cache merge node0 node1 --cache all --json
+expect 0 "$sinter" cache merge "${caches[@]:0:2}" --cache all --json
 [ "$(json 'd["stored"], d["already_there"] == d["rows"] - d["repeated"]')" = '(0, True)' ] || die "merge again: $(cat out)"
 expect 0 "$sinter" cache verify --cache all
 expect 0 "$sinter" coverage --manifest m.json --arch "$archs" --cache all
 
 # Nothing is merged from what is not there, and options are checked.
-expect 1 "$sinter" cache merge node0 nowhere --cache all
+expect 1 "$sinter" cache merge "${caches[0]}" nowhere --cache all
 err_has 'nowhere'
-expect 2 "$sinter" cache merge node0 --cache all --sign key
+expect 2 "$sinter" cache merge "${caches[0]}" --cache all --sign key
 expect 2 "$sinter" prebuild --manifest m.json --arch "$archs" --shard 3/3
 err_has '0/4'
 expect 2 "$sinter" prebuild --manifest m.json --arch "$archs" --sign key
-SINTER_SIGNATURES=signed expect 1 "$sinter" cache merge node0 --cache other
+SINTER_SIGNATURES=signed expect 1 "$sinter" cache merge "${caches[0]}" --cache other
 err_has 'not signed by a trusted key'
 
 # A shard without kernels is built in no time and writes nothing.
