@@ -211,12 +211,13 @@ class Devices:
         except subprocess.TimeoutExpired:
             return None, f"no end after {TIMEOUT_S} s"
         if not done.stdout.startswith("{"):
-            return None, f"exit {done.returncode}: {done.stderr.strip()[-300:]}"
+            return None, f"exit {done.returncode}: {' '.join(done.stderr.split())[-300:]}"
         report = json.loads(done.stdout)
         if "error" in report:
             return None, f"{report['error']['code']}: {report['error']['message']}"
         if not report["check"]["ok"]:
-            return None, f"wrong: relative error {report['check']['relative_error']}"
+            error = report["check"]["relative_error"]  # None: not a finite number.
+            return None, f"wrong: relative error {'is not finite' if error is None else error}"
         return report, read_safetensors(output)
 
 
