@@ -10,6 +10,8 @@
 #define XXH_INLINE_ALL  // no library for one function
 #include <xxhash.h>
 
+#include "base/hex.h"
+
 namespace sinter {
 
 namespace {
@@ -72,16 +74,7 @@ Digest Sha256::finish() {
   return digest;
 }
 
-std::string to_hex(const Digest& digest) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(64);
-  for (std::uint8_t byte : digest.bytes) {
-    hex.push_back(kDigits[byte >> 4]);
-    hex.push_back(kDigits[byte & 15]);
-  }
-  return hex;
-}
+std::string to_hex(const Digest& digest) { return hex_of(std::as_bytes(std::span(digest.bytes))); }
 
 std::optional<Digest> digest_from_hex(std::string_view hex) {
   Digest digest;
