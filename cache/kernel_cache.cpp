@@ -28,16 +28,6 @@ std::string absolute_path(const std::string& directory) {
 
 }  // namespace
 
-std::string_view cache_layer_name(CacheLayer layer) {
-  switch (layer) {
-    case CacheLayer::kMemory: return "memory";
-    case CacheLayer::kLocal: return "local";
-    case CacheLayer::kBundle: return "bundle";
-    case CacheLayer::kRemote: return "remote";
-  }
-  return "?";
-}
-
 KernelCache::KernelCache(CacheOptions options, ProblemSink on_problem)
     : directory_(absolute_path(options.directory)),
       writer_(options.writer),

@@ -36,7 +36,6 @@ struct RowSignatures;
 
 /// Where a hit came from.
 enum class CacheLayer : std::uint8_t { kMemory, kLocal, kBundle, kRemote };
-std::string_view cache_layer_name(CacheLayer layer);  ///< "memory", "local", "bundle", "remote".
 
 struct CacheOptions {
   /// Holds the database; created (mode 0700) when first needed. Empty: memory only.
